@@ -1,10 +1,10 @@
 """The map of the pipeline: which stage reads which topic and writes which.
 
-    POST /v1/events
-          |
-       ingest --- events.raw ---> normalize --- events.normalized ---> decorate
-                                                                          |
-            glass <--- PostgreSQL <--- sink <--- events.decorated --------+
+POST /v1/events
+      |
+   ingest --- events.raw ---> normalize --- events.normalized ---> decorate
+                                                                      |
+        glass <--- PostgreSQL <--- sink <--- events.decorated --------+
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ PARTITIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One stage and the topics on its two sides; `None` where it meets the outside."""
+    """One stage and the topics on its two sides; empty where it meets the outside."""
 
     stage: str
-    reads: str | None = None
-    writes: str | None = None
+    reads: str = ""
+    writes: str = ""
 
 
 INGEST = Hop("ingest", writes="events.raw")

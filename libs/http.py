@@ -1,0 +1,67 @@
+"""An HTTP server inside a stage's own event loop, stopped by the stage's own signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+
+import structlog
+import uvicorn
+from uvicorn._types import ASGIApplication
+
+from libs.errors import Unavailable
+
+# Requests that are still running after this are cut off when the server stops.
+_GRACE_S = 12
+# Connections past this are answered with 503 by the server itself.
+_CONNECTIONS_MAX = 4_096
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process before the flush."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        structlog.get_logger().info("ready", host=self.config.host, port=self.config.port)
+
+
+async def serve(app: ASGIApplication, host: str, port: int, stop: asyncio.Event) -> None:
+    """Serve until `stop`, then finish the requests that are running.
+
+    Raises `Unavailable` if the port cannot be had.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http="httptools",
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_CONNECTIONS_MAX,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await running

@@ -1,0 +1,14 @@
+"""aiokafka behind two typed protocols, and the in-memory twin that tests use."""
+
+from libs.kafka.clients import consumer as consumer, producer as producer
+from libs.kafka.records import (
+    Ack as Ack,
+    Consumer as Consumer,
+    Headers as Headers,
+    Outgoing as Outgoing,
+    Partition as Partition,
+    Producer as Producer,
+    Record as Record,
+    next_offsets as next_offsets,
+)
+from libs.kafka.settings import KafkaSettings as KafkaSettings

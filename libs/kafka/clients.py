@@ -1,0 +1,220 @@
+# pyright: basic
+"""aiokafka behind the two protocols: the only module that knows the client library."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    TopicPartition,
+)
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+)
+
+from libs.errors import Rejected, Unavailable
+from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Record
+from libs.kafka.settings import KafkaSettings
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Producer]:
+    """Yield a started idempotent producer; what it still holds is flushed at the end."""
+    client = AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        compression_type=None if settings.compression_type == "none" else settings.compression_type,
+        linger_ms=settings.linger_ms,
+        max_batch_size=settings.max_batch_size,
+        max_request_size=settings.max_request_size,
+        request_timeout_ms=settings.request_timeout_ms,
+        # One refused partition holds back every partition of its broker for this long.
+        retry_backoff_ms=20,
+    )
+    try:
+        await _start(client, settings)
+        yield _Producer(client, settings)
+    finally:
+        await _close(client, settings)
+
+
+@asynccontextmanager
+async def consumer(
+    settings: KafkaSettings, topic: str, *, group: str, client_id: str, poll_records_max: int
+) -> AsyncGenerator[Consumer]:
+    """Yield a started member of `group` that reads `topic`; it leaves the group at the end."""
+    client = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers,
+        client_id=client_id,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        # Exactly one: each further strategy would cost a JoinGroup of its own.
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        max_poll_records=poll_records_max,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        rebalance_timeout_ms=settings.rebalance_timeout_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
+        request_timeout_ms=settings.request_timeout_ms,
+    )
+    reader = _Consumer(client, settings)
+    client.subscribe([topic], listener=reader)
+    try:
+        await _start(client, settings)
+        yield reader
+    finally:
+        await _close(client, settings)
+
+
+class _Producer:
+    def __init__(self, client: AIOKafkaProducer, settings: KafkaSettings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        try:
+            delivery = await asyncio.wait_for(
+                self._client.send(
+                    record.topic,
+                    record.value,
+                    key=record.key,
+                    partition=record.partition,
+                    headers=record.headers,
+                ),
+                self._settings.delivery_timeout_s,
+            )
+        except MessageSizeTooLargeError as error:
+            raise Rejected(f"the record is too large for {record.topic}: {error}") from error
+        except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as error:
+            raise Unavailable(f"Kafka took no record for {record.topic}") from error
+        limit = asyncio.get_running_loop().call_later(
+            self._settings.delivery_timeout_s, _give_up, acked, record.topic
+        )
+        delivery.add_done_callback(lambda done: _settle(done, acked, limit))
+        return acked
+
+
+def _give_up(acked: asyncio.Future[Ack], topic: str) -> None:
+    if not acked.done():
+        acked.set_exception(Unavailable(f"Kafka did not acknowledge a record for {topic}"))
+
+
+def _settle(
+    delivery: asyncio.Future, acked: asyncio.Future[Ack], limit: asyncio.TimerHandle
+) -> None:
+    limit.cancel()
+    acked_us = time.time_ns() // 1000
+    error = None if delivery.cancelled() else delivery.exception()
+    if acked.done():
+        return
+    if delivery.cancelled() or isinstance(error, KafkaTimeoutError | KafkaConnectionError):
+        acked.set_exception(Unavailable(f"Kafka did not acknowledge: {error!r}"))
+    elif isinstance(error, MessageSizeTooLargeError):
+        acked.set_exception(Rejected(f"Kafka refused the record as too large: {error}"))
+    elif error is not None:
+        acked.set_exception(error)
+    else:
+        meta = delivery.result()
+        appended_us = (meta.timestamp or 0) * 1000
+        acked.set_result(Ack(meta.topic, meta.partition, meta.offset, appended_us, acked_us))
+
+
+class _Consumer(ConsumerRebalanceListener):
+    def __init__(self, client: AIOKafkaConsumer, settings: KafkaSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._work = asyncio.Lock()
+
+    async def poll(self) -> list[Record]:
+        fetched = await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
+        polled_us = time.time_ns() // 1000
+        records: list[Record] = []
+        for partition, batch in fetched.items():
+            end = self._client.highwater(partition) or 0
+            records.extend(
+                Record(
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    offset=raw.offset,
+                    appended_us=raw.timestamp * 1000,
+                    polled_us=polled_us,
+                    lag_records=max(end - raw.offset - 1, 0),
+                    key=raw.key,
+                    value=raw.value,
+                    headers=list(raw.headers),
+                )
+                for raw in batch
+            )
+        return records
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        mine = self._client.assignment()
+        kept = {
+            TopicPartition(partition.topic, partition.number): offset
+            for partition, offset in offsets.items()
+            if TopicPartition(partition.topic, partition.number) in mine
+        }
+        if not kept:
+            return
+        try:
+            # The client retries for ever by itself.
+            await asyncio.wait_for(self._client.commit(kept), self._settings.commit_timeout_s)
+        except (CommitFailedError, IllegalStateError) as error:
+            # Another member owns the partitions: it does the same work again, and the store
+            # keeps one copy of each event.
+            _log.info("commit refused", reason=str(error))
+        except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as error:
+            raise Unavailable("the group coordinator did not answer a commit") from error
+
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        async with self._work:
+            yield
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        # Half of the group's patience: the members must have time left to join again.
+        patience_s = self._settings.rebalance_timeout_ms / 1000 / 2
+        try:
+            async with asyncio.timeout(patience_s), self._work:
+                pass
+        except TimeoutError:
+            _log.warning("partitions leave before their work is done", patience_s=patience_s)
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        _log.info("partitions assigned", partitions=sorted(p.partition for p in assigned))
+
+
+async def _start(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSettings) -> None:
+    try:
+        await client.start()
+    except KafkaConnectionError as error:
+        raise Unavailable(f"no Kafka answers at {settings.bootstrap_servers}") from error
+
+
+async def _close(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSettings) -> None:
+    try:
+        # Without a broker an idempotent producer would wait here for ever.
+        await asyncio.wait_for(client.stop(), settings.close_timeout_s)
+    except TimeoutError:
+        _log.warning("a Kafka client was left behind", close_timeout_s=settings.close_timeout_s)

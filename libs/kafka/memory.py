@@ -1,0 +1,144 @@
+"""The in-memory twin of Kafka: same protocols, one process, held to the real one by a test."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from libs.errors import Unavailable
+from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Record
+
+_POLL_TIMEOUT_S = 0.05
+
+
+@dataclass
+class MemoryBroker:
+    """Topics as lists; `is_away` makes every send wait in vain, as a stopped broker does."""
+
+    partitions: int = 12
+    is_away: bool = False
+    log: dict[Partition, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    committed: dict[tuple[str, Partition], int] = field(
+        default_factory=dict[tuple[str, Partition], int]
+    )
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+    _members: dict[str, list[_MemoryConsumer]] = field(default_factory=lambda: defaultdict(list))
+
+    def records(self, topic: str) -> list[Record]:
+        """Every record of a topic: partition by partition, offsets ascending."""
+        numbers = range(self.partitions)
+        return [record for number in numbers for record in self.log[Partition(topic, number)]]
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncGenerator[Producer]:
+        """Yield a producer; its acks come at once."""
+        yield _MemoryProducer(self)
+
+    @asynccontextmanager
+    async def consumer(
+        self, topic: str, *, group: str, poll_records_max: int = 500
+    ) -> AsyncGenerator[Consumer]:
+        """Yield a member of `group`; joining and leaving spread the partitions anew."""
+        member = _MemoryConsumer(self, topic, group, poll_records_max)
+        members = self._members[group]
+        members.append(member)
+        await self._rebalance(topic, members)
+        try:
+            yield member
+        finally:
+            members.remove(member)
+            await self._rebalance(topic, members)
+
+    async def _rebalance(self, topic: str, members: list[_MemoryConsumer]) -> None:
+        for index, member in enumerate(members):
+            async with member.working():
+                numbers = range(index, self.partitions, len(members))
+                member.assign([Partition(topic, number) for number in numbers])
+
+    def append(self, record: Outgoing) -> Ack:
+        """Write one record at the end of its partition."""
+        log = self.log[Partition(record.topic, record.partition)]
+        now_us = time.time_ns() // 1000
+        stored = Record(
+            topic=record.topic,
+            partition=record.partition,
+            offset=len(log),
+            # Kafka's clock has milliseconds.
+            appended_us=now_us // 1000 * 1000,
+            polled_us=0,
+            lag_records=0,
+            key=record.key,
+            value=record.value,
+            headers=list(record.headers),
+        )
+        log.append(stored)
+        # Wake those who wait now; the next to wait waits for the next record.
+        self.written.set()
+        self.written = asyncio.Event()
+        return Ack(record.topic, record.partition, stored.offset, stored.appended_us, now_us)
+
+
+class _MemoryProducer:
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        if self._broker.is_away:
+            acked.set_exception(Unavailable("the in-memory broker is away"))
+        else:
+            acked.set_result(self._broker.append(record))
+        return acked
+
+
+class _MemoryConsumer:
+    def __init__(self, broker: MemoryBroker, topic: str, group: str, poll_records_max: int) -> None:
+        self._broker = broker
+        self._topic = topic
+        self._group = group
+        self._poll_records_max = poll_records_max
+        self._positions: dict[Partition, int] = {}
+        self._work = asyncio.Lock()
+
+    def assign(self, partitions: list[Partition]) -> None:
+        """Start each partition at the group's committed offset."""
+        self._positions = {
+            partition: self._broker.committed.get((self._group, partition), 0)
+            for partition in partitions
+        }
+
+    async def poll(self) -> list[Record]:
+        written = self._broker.written
+        records = self._take()
+        if not records:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(written.wait(), _POLL_TIMEOUT_S)
+            records = self._take()
+        return records
+
+    def _take(self) -> list[Record]:
+        records: list[Record] = []
+        for partition, position in self._positions.items():
+            log = self._broker.log[partition]
+            room = self._poll_records_max - len(records)
+            taken = log[position : position + room]
+            self._positions[partition] = position + len(taken)
+            for record in taken:
+                record.polled_us = time.time_ns() // 1000
+                record.lag_records = len(log) - record.offset - 1
+            records.extend(taken)
+        return records
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        for partition, offset in offsets.items():
+            if partition in self._positions:
+                self._broker.committed[self._group, partition] = offset
+
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        async with self._work:
+            yield

@@ -1,0 +1,91 @@
+"""What Kafka carries, and the two protocols the rest of the project speaks to it with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+Headers = list[tuple[str, bytes]]
+
+
+class Partition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(slots=True)
+class Record:
+    """One record as a consumer reads it; times are µs since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_us: int
+    polled_us: int
+    lag_records: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One record to be written; the partition is the writer's choice, always."""
+
+    topic: str
+    partition: int
+    value: bytes | None
+    headers: Headers
+    key: bytes | None = None
+
+
+@dataclass(slots=True)
+class Ack:
+    """Where a record was written, when the log took it and when we heard of it (µs)."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_us: int
+    acked_us: int
+
+
+class Producer(Protocol):
+    """Writes records durably: an ack means that every in-sync replica has the record."""
+
+    async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        """Hand a record over; records handed over in turn keep their order in a partition.
+
+        Waits only for room in the buffer. The future raises `Unavailable` when no ack came in
+        time (the record may or may not be in the log) and `Rejected` when the broker refused it.
+        """
+        ...
+
+
+class Consumer(Protocol):
+    """Reads one topic as a member of a group; nothing is committed behind the caller's back."""
+
+    async def poll(self) -> list[Record]:
+        """Wait a moment for records: partition by partition, offsets ascending, maybe none."""
+        ...
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Store the next offset to read per partition; partitions lost meanwhile are left out.
+
+        Raises `Unavailable` when the group's coordinator does not answer in time.
+        """
+        ...
+
+    def working(self) -> AbstractAsyncContextManager[None]:
+        """Make a rebalance wait (for a bounded time) until the work on polled records is done."""
+        ...
+
+
+def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:
+    """The offsets to commit once all of `records` are done."""
+    return {Partition(record.topic, record.partition): record.offset + 1 for record in records}

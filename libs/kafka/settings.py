@@ -1,0 +1,40 @@
+"""What every stage must know to speak to Kafka."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class KafkaSettings(BaseSettings):
+    """`KAFKA_*`: shared by all stages, named after the clients' own settings."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", frozen=True)
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+
+    # Producer. Records are batches already, so waiting for more buys little.
+    linger_ms: int = Field(default=0, ge=0, le=10_000)
+    max_batch_size: int = Field(default=262_144, ge=1)
+    compression_type: Literal["zstd", "snappy", "none"] = "zstd"
+    # Compared with the uncompressed size; below the topic's max.message.bytes, because a record
+    # that the broker refuses ends an idempotent producer.
+    max_request_size: int = Field(default=1_000_000, ge=1_000)
+    # Past this wait for an ack, a stage stops uncommitted and the door answers 503.
+    delivery_timeout_s: float = Field(default=60.0, gt=0)
+
+    # Consumer. The session bounds how long a dead replica's partitions stand still.
+    fetch_max_wait_ms: int = Field(default=100, ge=1)
+    max_partition_fetch_bytes: int = Field(default=1_048_576, ge=1_024)
+    poll_timeout_ms: int = Field(default=200, ge=1)
+    session_timeout_ms: int = Field(default=6_000, ge=1_000)
+    heartbeat_interval_ms: int = Field(default=1_500, ge=100)
+    rebalance_timeout_ms: int = Field(default=20_000, ge=1_000)
+    max_poll_interval_ms: int = Field(default=60_000, ge=1_000)
+    commit_timeout_s: float = Field(default=10.0, gt=0)
+
+    # Both. A client that cannot say goodbye in this time is left behind.
+    request_timeout_ms: int = Field(default=10_000, ge=1_000)
+    close_timeout_s: float = Field(default=5.0, gt=0)

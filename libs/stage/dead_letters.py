@@ -1,0 +1,149 @@
+"""Where records end that cannot be worked on: `<topic>.dlq`, with the reason and the trace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from libs import tracing
+from libs.errors import Rejected
+from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
+from libs.kafka import Ack, Headers, Outgoing, Producer, Record
+from libs.stage.reading import Place, read_facts
+from libs.stage.retry import until_available
+
+_log = structlog.get_logger()
+
+SUFFIX = ".dlq"
+_REASON_CHARS_MAX = 1_000
+# What is kept of a value that is itself too large to be written again; the whole of it stays in
+# its own topic for as long as that keeps records.
+_CUT_VALUE_BYTES = 262_144
+
+AnyBatch = RawBatch | NormalBatch | DecoratedBatch
+
+
+class DeadLetters:
+    """Writes the dead letters of one stage, durably, and ends the traces that end there."""
+
+    def __init__(self, producer: Producer, place: Place, emitter: tracing.Emitter) -> None:
+        self._producer = producer
+        self._place = place
+        self._emitter = emitter
+
+    async def bury(
+        self, record: Record, batch: AnyBatch | None, reason: str, started_us: int
+    ) -> None:
+        """Dead-letter a whole record, as it came; `batch` is `None` if it could not be read.
+
+        Raises `Unavailable` past the retry budget; nothing of the record is committed then.
+        """
+        ack = await self._write(record, record.value, record.headers, reason)
+        origins = batch.origins if batch else [_unread_origin(record)]
+        self._end_traces(record, batch, origins, reason, (started_us, ack.acked_us))
+
+    async def bury_events(
+        self, record: Record, batch: AnyBatch, rejected: Sequence[Rejection], started_us: int
+    ) -> None:
+        """Dead-letter some events of a record, each as a record of its own with its origin."""
+        acked_us = 0
+        for rejection in rejected:
+            origin = _origin_of(batch.origins, rejection.index)
+            alone = msgspec.structs.replace(
+                batch,
+                origins=[msgspec.structs.replace(origin, first=0, count=1)],
+                events=[batch.events[rejection.index]],
+            )
+            headers = tracing.write_headers([origin], [])
+            ack = await self._write(record, encode(alone), headers, rejection.reason)
+            acked_us = ack.acked_us
+        places = {rejection.index for rejection in rejected}
+        ended = [origin for origin in batch.origins if _is_dead(origin, places)]
+        reason = rejected[0].reason
+        self._end_traces(record, batch, ended, reason, (started_us, acked_us))
+
+    async def _write(
+        self, record: Record, value: bytes | None, headers: Headers, reason: str
+    ) -> Ack:
+        _log.warning(
+            "dead letter",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            trace_id=tracing.read_headers(headers).trace_id,
+            reason=reason[:_REASON_CHARS_MAX],
+        )
+        # A record that died before may come again by a replay: one death is told, the last.
+        kept = [(name, text) for name, text in headers if not name.startswith("dlq.")]
+        letter = Outgoing(
+            topic=record.topic + SUFFIX,
+            partition=record.partition,
+            value=value,
+            headers=[*kept, *self._headers(record, reason)],
+            key=record.key,
+        )
+        return await until_available(lambda _attempt: self._send(letter))
+
+    async def _send(self, letter: Outgoing) -> Ack:
+        try:
+            return await (await self._producer.send(letter))
+        except Rejected:
+            whole = letter.value or b""
+            letter.value = whole[:_CUT_VALUE_BYTES]
+            letter.headers.append(("dlq.value.bytes", str(len(whole)).encode()))
+            return await (await self._producer.send(letter))
+
+    def _headers(self, record: Record, reason: str) -> Headers:
+        return [
+            ("dlq.stage", self._place.stage.encode()),
+            ("dlq.error.message", reason[:_REASON_CHARS_MAX].encode()),
+            ("dlq.orig.topic", record.topic.encode()),
+            ("dlq.orig.partition", str(record.partition).encode()),
+            ("dlq.orig.offset", str(record.offset).encode()),
+        ]
+
+    def _end_traces(
+        self,
+        record: Record,
+        batch: AnyBatch | None,
+        origins: Sequence[Origin],
+        reason: str,
+        times_us: tuple[int, int],
+    ) -> None:
+        """Emit the failed end of each sampled origin that has no event left to go on."""
+        started_us, ended_us = times_us
+        carried = tracing.read_headers(record.headers)
+        read = read_facts(record, self._place, carried, batch, started_us)
+        for leg in tracing.legs(origins).values():
+            failure = ("dead_lettered", reason)
+            tracing.report_read(self._emitter, leg, read, ended_us, error=failure)
+            if leg.origin.is_last:
+                dead = leg.origin.dead + leg.origin.count
+                outcome = tracing.Outcome(dead_lettered=dead, reason=reason)
+                now_us = time.time_ns() // 1000
+                tracing.report_root(self._emitter, leg, outcome, max(ended_us, now_us))
+
+
+def _unread_origin(record: Record) -> Origin:
+    """Stand in for the origins of a record that cannot be read: all that is left is a header."""
+    carried = tracing.read_headers(record.headers)
+    return Origin(
+        tenant="unknown",
+        received_us=0,
+        first=0,
+        count=0,
+        total=0,
+        traceparent=carried.traceparent,
+        tracestate=carried.tracestate,
+    )
+
+
+def _origin_of(origins: Sequence[Origin], index: int) -> Origin:
+    return next(o for o in origins if o.first <= index < o.first + o.count)
+
+
+def _is_dead(origin: Origin, places: set[int]) -> bool:
+    return all(place in places for place in range(origin.first, origin.first + origin.count))

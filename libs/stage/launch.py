@@ -1,0 +1,33 @@
+"""The outermost frame of a process: its event loop, and its last line of defence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from libs.errors import Unavailable
+
+_EXIT_FAILED = 1
+
+
+def launch(main: Callable[[], Awaitable[None]]) -> None:
+    """Run a stage; what it does not handle is logged, and ends the process with a code above 0."""
+    try:
+        uvloop.run(_as_coroutine(main))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        sys.exit(f"a setting is wrong: {wrong}")
+    except Unavailable as error:
+        structlog.get_logger().error("stopped", reason=str(error))
+        sys.exit(_EXIT_FAILED)
+    except Exception:  # noqa: BLE001  (the one place: the supervisor restarts what died here)
+        structlog.get_logger().exception("died")
+        sys.exit(_EXIT_FAILED)
+
+
+async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
+    await main()

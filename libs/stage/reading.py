@@ -1,0 +1,51 @@
+"""The facts of a record's way into a stage, gathered for its spans and its trail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.events import DecoratedBatch, NormalBatch, RawBatch
+from libs.kafka import Record
+from libs.tracing import Carried, Read, Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which replica of which stage works; the stage is also its consumer group."""
+
+    stage: str
+    replica: int
+
+    @property
+    def client_id(self) -> str:
+        """How Kafka's own tools name this replica."""
+        return f"{self.stage}-{self.replica}"
+
+
+def read_facts(
+    record: Record,
+    place: Place,
+    carried: Carried,
+    batch: RawBatch | NormalBatch | DecoratedBatch | None,
+    started_us: int,
+) -> Read:
+    """Gather the facts; `batch` is `None` if the record could not be read."""
+    return Read(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        group=place.stage,
+        client_id=place.client_id,
+        sent_us=carried.trail[-1].end_us if carried.trail else 0,
+        appended_us=record.appended_us,
+        started_us=started_us,
+        lag_records=record.lag_records,
+        events=len(batch.events) if batch else 0,
+        origins=len(batch.origins) if batch else 0,
+    )
+
+
+def trail_stop(record: Record, place: Place, started_us: int, handed_us: int) -> Stop:
+    """Make this stage's entry of the trail."""
+    read = f"{record.topic}-{record.partition}-{record.offset}"
+    return Stop(place.stage, place.replica, read, record.polled_us, started_us, handed_us)

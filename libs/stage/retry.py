@@ -1,0 +1,38 @@
+"""Waiting for a dependency that is away: in place, with back-off, within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import stamina
+import structlog
+
+from libs.errors import Unavailable
+
+_log = structlog.get_logger()
+
+# Longer than a restart of a broker or a database; past it the stage stops and is restarted.
+RETRY_BUDGET_S = 300.0
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 2.0
+
+T = TypeVar("T")
+
+
+async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
+    """Call `attempt` with the number of the try, from 1, until it is not `Unavailable`.
+
+    Raises the last `Unavailable` when the budget is used up.
+    """
+    async for trial in stamina.retry_context(
+        on=Unavailable,
+        attempts=None,
+        timeout=RETRY_BUDGET_S,
+        wait_initial=_FIRST_WAIT_S,
+        wait_max=_LONGEST_WAIT_S,
+        wait_jitter=_FIRST_WAIT_S,
+    ):
+        with trial:
+            return await attempt(trial.num)
+    raise AssertionError("a retry context ends by a return or a raise")

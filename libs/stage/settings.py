@@ -1,0 +1,20 @@
+"""What every stage is told by whoever runs it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.kafka import KafkaSettings
+
+
+class StageSettings(BaseSettings):
+    """The settings that all stages share; each stage adds its own under its own prefix."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    # Which replica of the stage this process is, from 0.
+    replica: int = Field(default=0, ge=0, validation_alias="TTG_REPLICA")
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    # Records handed out by one poll; work on all of them ends before the next poll.
+    poll_records_max: int = Field(default=500, ge=1)

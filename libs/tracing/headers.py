@@ -1,0 +1,47 @@
+"""The three headers of a record, replaced as a whole at every hop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libs.tracing import names
+from libs.tracing.carrier import Origin
+from libs.tracing.context import is_sampled
+from libs.tracing.trail import Stop, format_trail, parse_trail
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came in a record's headers; empty strings where a foreign producer set nothing."""
+
+    traceparent: str
+    tracestate: str
+    trail: list[Stop]
+
+    @property
+    def trace_id(self) -> str:
+        """The trace as 32 hex digits; empty without a context."""
+        return self.traceparent[3:35]
+
+
+def read_headers(headers: Headers) -> Carried:
+    """Read the headers; of a name that stands there twice the last one counts."""
+    found = {name.lower(): value.decode("latin-1") for name, value in headers if value}
+    return Carried(
+        traceparent=found.get(names.TRACEPARENT, ""),
+        tracestate=found.get(names.TRACESTATE, ""),
+        trail=parse_trail(found.get(names.TRAIL, "")),
+    )
+
+
+def write_headers(origins: Sequence[Origin], trail: list[Stop]) -> Headers:
+    """Make the headers of a record: the context of its first sampled origin, else of its first."""
+    speaker = next((o for o in origins if is_sampled(o.traceparent)), origins[0])
+    headers = [(names.TRACEPARENT, speaker.traceparent.encode())]
+    if speaker.tracestate:
+        headers.append((names.TRACESTATE, speaker.tracestate.encode()))
+    headers.append((names.TRAIL, format_trail(trail).encode()))
+    return headers

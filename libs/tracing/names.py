@@ -1,0 +1,76 @@
+"""Every span, attribute and header name the project emits, in one place.
+
+Semantic conventions v1.44.0; what is ours alone lives under `ttg.`.
+"""
+
+from __future__ import annotations
+
+from opentelemetry.semconv.schemas import Schemas
+
+SCHEMA_URL = Schemas.V1_44_0.value
+SCOPE = "ttg"
+NAMESPACE = "ttg"
+PIPELINE_SERVICE = "pipeline"
+
+# Headers of a record; each is replaced at every hop, never appended.
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+TRAIL = "ttg-trail"
+TRACESTATE_MEMBER = "ttg"
+
+# Spans.
+ROOT = "time to glass"
+SERVER = "POST /v1/events"
+SEND = "send {topic}"
+QUEUE = "queue {topic}"
+PROCESS = "process {topic}"
+COPY = "COPY {table}"
+INSERT = "INSERT {table}"
+COMMIT = "COMMIT"
+
+# Attributes of the semantic conventions.
+ERROR_TYPE = "error.type"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+HTTP_METHOD = "http.request.method"
+HTTP_ROUTE = "http.route"
+HTTP_STATUS = "http.response.status_code"
+HTTP_BODY_BYTES = "http.request.body.size"
+URL_PATH = "url.path"
+URL_SCHEME = "url.scheme"
+MESSAGING_SYSTEM = "messaging.system"
+MESSAGING_OPERATION_NAME = "messaging.operation.name"
+MESSAGING_OPERATION_TYPE = "messaging.operation.type"
+MESSAGING_DESTINATION = "messaging.destination.name"
+MESSAGING_PARTITION = "messaging.destination.partition.id"
+MESSAGING_OFFSET = "messaging.kafka.offset"
+MESSAGING_GROUP = "messaging.consumer.group.name"
+MESSAGING_CLIENT_ID = "messaging.client.id"
+DB_SYSTEM = "db.system.name"
+DB_NAMESPACE = "db.namespace"
+DB_COLLECTION = "db.collection.name"
+DB_OPERATION = "db.operation.name"
+DB_BATCH_SIZE = "db.operation.batch.size"
+DB_SUMMARY = "db.query.summary"
+
+# Attributes of a resource.
+SERVICE_NAME = "service.name"
+SERVICE_NAMESPACE = "service.namespace"
+SERVICE_INSTANCE = "service.instance.id"
+SERVICE_VERSION = "service.version"
+HOST_ID = "host.id"
+
+# Attributes of ours.
+SHAPE = "ttg.shape"
+STAGE = "ttg.stage"
+TENANT = "ttg.tenant"
+ATTEMPT = "ttg.attempt"
+LAG_RECORDS = "ttg.lag.records"
+QUEUE_SECONDS = "ttg.queue.duration"
+RECORD_EVENTS = "ttg.record.events"
+RECORD_ORIGINS = "ttg.record.origins"
+ORIGIN_EVENTS = "ttg.origin.events"
+EVENTS_STORED = "ttg.events.stored"
+EVENTS_DEAD_LETTERED = "ttg.events.dead_lettered"
+EVENTS_ALREADY_THERE = "ttg.events.already_there"
+DEAD_LETTER_REASON = "ttg.dead_letter.reason"

@@ -1,0 +1,1 @@
+"""ingest: POST /v1/events -> events.raw. Aggregates requests into records; 202 is Kafka's ack."""

@@ -1,0 +1,276 @@
+"""Many requests into few records: each request in one record, or in parts in one partition."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from libs import tracing
+from libs.errors import Rejected, Unavailable
+from libs.events import Origin, RawEvent, assemble, encode_events
+from libs.kafka import Ack, Outgoing, Producer
+from libs.tracing.context import new_span_id
+from services.ingest.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some events of one request, encoded, that travel together."""
+
+    count: int
+    encoded: bytes
+
+
+@dataclass(slots=True)
+class Intake:
+    """One valid request on its way into records.
+
+    `handed_us` and `send_ids`, one for each part, are filled in on the way.
+    """
+
+    request: tracing.Request
+    tenant: str
+    total: int
+    parts: list[Part]
+    ordering_key: bytes | None = None
+    handed_us: int = 0
+    send_ids: list[int] = field(default_factory=list[int])
+
+
+@dataclass(slots=True)
+class _OpenRecord:
+    """A record that still takes requests."""
+
+    partition: int
+    opened_us: int
+    acked: asyncio.Future[Ack]
+    origins: list[Origin] = field(default_factory=list[Origin])
+    encoded: list[bytes] = field(default_factory=list[bytes])
+    events: int = 0
+    size_bytes: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+    def add(self, origin: Origin, part: Part) -> None:
+        self.origins.append(origin)
+        self.encoded.append(part.encoded)
+        self.events += part.count
+        self.size_bytes += len(part.encoded) + _ORIGIN_BYTES
+
+
+# What an origin takes in a record, rounded up: contexts, times, counts and a tenant's name.
+_ORIGIN_BYTES = 512
+
+
+def cut(events: Sequence[RawEvent], settings: Settings) -> list[Part]:
+    """Cut a request into parts that each fit a record. Raises `Rejected` if one event does not."""
+    room_bytes = settings.record_bytes_max - _ORIGIN_BYTES
+    whole = encode_events(events)
+    if len(whole) <= room_bytes and len(events) <= settings.record_events_max:
+        return [Part(len(events), whole)]
+    parts: list[Part] = []
+    open_part: list[bytes] = []
+    size_bytes = 0
+    for index, event in enumerate(events):
+        encoded = encode_events([event])
+        if len(encoded) > room_bytes:
+            raise Rejected(f"event {index} takes {len(encoded)} bytes, the limit is {room_bytes}")
+        is_full = len(open_part) == settings.record_events_max
+        if is_full or size_bytes + len(encoded) + 1 > room_bytes:
+            parts.append(Part(len(open_part), b",".join(open_part)))
+            open_part, size_bytes = [], 0
+        open_part.append(encoded)
+        size_bytes += len(encoded) + 1
+    parts.append(Part(len(open_part), b",".join(open_part)))
+    return parts
+
+
+class Aggregator:
+    """The open records, and what is on its way to Kafka.
+
+    A failure that is not an outage is kept in `failure`, and sets `stop`.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        topic: str,
+        partitions: int,
+        settings: Settings,
+        stop: asyncio.Event,
+    ) -> None:
+        self.failure: BaseException | None = None
+        self._producer = producer
+        self._topic = topic
+        self._partitions = partitions
+        self._settings = settings
+        self._stop = stop
+        self._open: dict[int | None, _OpenRecord] = {}
+        self._turn = 0
+        # One hand-over at a time in a partition: the order of its records is promised.
+        self._lanes = [asyncio.Lock() for _ in range(partitions)]
+        self._flights: set[asyncio.Task[None]] = set()
+        self._unacked: dict[int, float] = {}
+        self._flight = 0
+        self.buffered_bytes = 0
+
+    def check_room(self, size_bytes: int) -> None:
+        """Raise `Unavailable` if a request of this size must not come in now."""
+        if self.buffered_bytes + size_bytes > self._settings.buffered_bytes_max:
+            raise Unavailable("the door's buffer is full")
+        oldest_s = next(iter(self._unacked.values()), None)
+        if oldest_s is not None and time.monotonic() - oldest_s > self._settings.stall_s:
+            raise Unavailable("Kafka does not acknowledge")
+
+    async def add(self, intake: Intake) -> list[Ack]:
+        """Put a request into records and wait until Kafka has them: one ack for each part.
+
+        Raises `Unavailable` if an ack does not come in time; the events may be in the log then.
+        """
+        size_bytes = sum(len(part.encoded) for part in intake.parts)
+        self.check_room(size_bytes)
+        self.buffered_bytes += size_bytes
+        intake.handed_us = time.time_ns() // 1000
+        acks = asyncio.gather(*self._place(intake))
+        acks.add_done_callback(lambda _done: self._release(size_bytes))
+        try:
+            # The record is shared: one request's patience does not end the others' wait.
+            return await asyncio.wait_for(asyncio.shield(acks), self._settings.ack_timeout_s)
+        except TimeoutError as error:
+            acks.add_done_callback(_forget)
+            limit_s = self._settings.ack_timeout_s
+            raise Unavailable(f"Kafka did not acknowledge within {limit_s} s") from error
+
+    async def drain(self) -> None:
+        """Close the open records and wait until everything is acknowledged or has failed."""
+        for lane in list(self._open):
+            self._close(lane)
+        while self._flights:
+            await asyncio.wait(self._flights)
+
+    def _place(self, intake: Intake) -> list[asyncio.Future[Ack]]:
+        if len(intake.parts) == 1:
+            return [self._join(intake)]
+        return self._travel_alone(intake)
+
+    def _join(self, intake: Intake) -> asyncio.Future[Ack]:
+        """Put a small request into the open record of its lane."""
+        (part,) = intake.parts
+        lane = self._lane(intake.ordering_key)
+        record = self._open.get(lane)
+        if record is not None and not self._fits(record, part):
+            self._close(lane)
+            record = None
+        if record is None:
+            record = self._open_record(lane)
+        record.add(self._origin(intake, 0, record.events), part)
+        if record.events >= self._settings.record_events_max:
+            self._close(lane)
+        return record.acked
+
+    def _travel_alone(self, intake: Intake) -> list[asyncio.Future[Ack]]:
+        """Send a large request as records of its own, in order, in one partition."""
+        lane = self._lane(intake.ordering_key)
+        if lane is not None and lane in self._open:
+            self._close(lane)
+        partition = self._next_partition() if lane is None else lane
+        acks: list[asyncio.Future[Ack]] = []
+        for index, part in enumerate(intake.parts):
+            record = self._new_record(partition)
+            record.add(self._origin(intake, index, 0), part)
+            self._depart(record)
+            acks.append(record.acked)
+        return acks
+
+    def _fits(self, record: _OpenRecord, part: Part) -> bool:
+        size_bytes = record.size_bytes + len(part.encoded) + _ORIGIN_BYTES
+        is_small = size_bytes <= self._settings.record_bytes_max
+        return is_small and record.events + part.count <= self._settings.record_events_max
+
+    def _lane(self, ordering_key: bytes | None) -> int | None:
+        return None if ordering_key is None else crc32(ordering_key) % self._partitions
+
+    def _next_partition(self) -> int:
+        self._turn = (self._turn + 1) % self._partitions
+        return self._turn
+
+    def _new_record(self, partition: int) -> _OpenRecord:
+        acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        return _OpenRecord(partition, time.time_ns() // 1000, acked)
+
+    def _open_record(self, lane: int | None) -> _OpenRecord:
+        record = self._new_record(self._next_partition() if lane is None else lane)
+        loop = asyncio.get_running_loop()
+        record.timer = loop.call_later(self._settings.linger_s, self._close, lane)
+        self._open[lane] = record
+        return record
+
+    def _origin(self, intake: Intake, index: int, first: int) -> Origin:
+        send_id = new_span_id()
+        intake.send_ids.append(send_id)
+        return Origin(
+            tenant=intake.tenant,
+            received_us=intake.request.received_us,
+            first=first,
+            count=intake.parts[index].count,
+            total=intake.total,
+            traceparent=intake.request.traceparent(send_id),
+            tracestate=intake.request.tracestate,
+            is_last=index == len(intake.parts) - 1,
+        )
+
+    def _close(self, lane: int | None) -> None:
+        record = self._open.pop(lane)
+        if record.timer is not None:
+            record.timer.cancel()
+        self._depart(record)
+
+    def _depart(self, record: _OpenRecord) -> None:
+        self._flight += 1
+        self._unacked[self._flight] = time.monotonic()
+        task = asyncio.create_task(self._fly(record, self._flight))
+        self._flights.add(task)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._flights.discard(task)
+        if error := task.exception():
+            # A producer that failed for good takes nothing more: the process must start anew.
+            self.failure = error
+            self._stop.set()
+
+    async def _fly(self, record: _OpenRecord, flight: int) -> None:
+        try:
+            async with self._lanes[record.partition]:
+                acked = await self._producer.send(self._outgoing(record))
+            record.acked.set_result(await acked)
+        except (Unavailable, Rejected) as error:
+            record.acked.set_exception(Unavailable(str(error)))
+        finally:
+            del self._unacked[flight]
+            if not record.acked.done():
+                record.acked.set_exception(Unavailable("the door lost its way to Kafka"))
+
+    def _outgoing(self, record: _OpenRecord) -> Outgoing:
+        handed_us = time.time_ns() // 1000
+        received_us = min(origin.received_us for origin in record.origins)
+        stop = tracing.Stop(
+            "ingest", self._settings.replica, "", received_us, record.opened_us, handed_us
+        )
+        return Outgoing(
+            topic=self._topic,
+            partition=record.partition,
+            value=assemble(record.origins, record.encoded),
+            headers=tracing.write_headers(record.origins, [stop]),
+        )
+
+    def _release(self, size_bytes: int) -> None:
+        self.buffered_bytes -= size_bytes
+
+
+def _forget(done: asyncio.Future[list[Ack]]) -> None:
+    """Take note of a late failure nobody waits for any more."""
+    if not done.cancelled():
+        done.exception()

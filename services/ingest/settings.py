@@ -1,0 +1,59 @@
+"""Every setting of the door."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from libs.stage import StageSettings
+from libs.tracing import SamplingSettings
+
+
+class Settings(StageSettings):
+    """`INGEST_*`; past a limit a client gets an answer that says so, never a silent loss."""
+
+    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=7400, ge=0, le=65_535)
+    # `tenant=key`, separated by commas; a tenant may have several keys.
+    api_keys: SecretStr = Field(default=..., validation_alias=AliasChoices("INGEST_API_KEYS"))
+    sampling: SamplingSettings = Field(default_factory=SamplingSettings)
+
+    # A larger body is refused with 413.
+    body_bytes_max: int = Field(default=4_194_304, ge=1_024)
+    request_events_max: int = Field(default=10_000, ge=1)
+    # A client that sends its body more slowly than this is cut off with 408.
+    body_timeout_s: float = Field(default=30.0, gt=0)
+
+    # An open record waits this long for more requests.
+    linger_s: float = Field(default=0.005, ge=0)
+    # A record is closed at either of these; larger requests are cut into parts.
+    record_events_max: int = Field(default=1_000, ge=1)
+    record_bytes_max: int = Field(default=524_288, ge=1_024)
+
+    # Accepted into memory but not yet acknowledged; past it a request gets 503.
+    buffered_bytes_max: int = Field(default=67_108_864, ge=1_024)
+    # No ack after this: 503, and the client may send the same ids again.
+    ack_timeout_s: float = Field(default=10.0, gt=0)
+    # While the oldest unacknowledged record is older than this, new requests get 503 at once.
+    stall_s: float = Field(default=3.0, gt=0)
+    # What `Retry-After` says.
+    retry_after_s: int = Field(default=2, ge=1)
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_keys(cls, keys: SecretStr) -> SecretStr:
+        tenants_by_key(keys)
+        return keys
+
+
+def tenants_by_key(keys: SecretStr) -> dict[str, str]:
+    """Read `tenant=key,tenant=key` into tenants by key."""
+    tenants: dict[str, str] = {}
+    for pair in keys.get_secret_value().split(","):
+        tenant, _, key = pair.strip().partition("=")
+        if not tenant or not key:
+            raise ValueError("INGEST_API_KEYS must be tenant=key, separated by commas")
+        tenants[key] = tenant
+    return tenants

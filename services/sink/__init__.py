@@ -1,0 +1,1 @@
+"""sink: events.decorated -> PostgreSQL. Stores every event once and ends its waterfall."""

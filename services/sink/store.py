@@ -1,0 +1,183 @@
+"""The store: batches of events into PostgreSQL, each event once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import asyncpg
+import structlog
+
+from libs.errors import Rejected, Unavailable
+from services.sink import schema
+from services.sink.rules import Counts, Row
+
+_log = structlog.get_logger()
+
+_CONNECT_TIMEOUT_S = 5.0
+_STATEMENT_TIMEOUT_S = 30.0
+# The server's own limits, so that a sink that hangs cannot hold rows for ever.
+_SESSION = {
+    "statement_timeout": "30s",
+    "lock_timeout": "20s",
+    "idle_in_transaction_session_timeout": "20s",
+    "timezone": "UTC",
+}
+
+_INCOMING = """
+create temporary table incoming (
+    origin int, tenant text, event_id text, name text, value float8, unit text, timestamp text,
+    attributes text, owner text, team text, region text, trace_id text, received_us bigint
+) on commit delete rows
+"""
+
+# Sorted, so that two replicas that hold the same events cannot wait for each other in a circle.
+_INSERT = """
+insert into event
+select tenant, event_id::uuid, name, value, unit, timestamp::timestamptz, attributes::jsonb,
+       owner, team, region, trace_id,
+       timestamptz 'epoch' + received_us * interval '1 microsecond', clock_timestamp()
+from incoming
+order by tenant, event_id
+on conflict do nothing
+"""
+
+# What was there before: the same request delivered again, or another request's event.
+_OUTCOMES = """
+select i.origin as origin,
+       count(*) filter (where e.trace_id = i.trace_id
+                        and e.xmin::text = pg_current_xact_id()::xid::text) as stored,
+       count(*) filter (where e.trace_id = i.trace_id
+                        and e.xmin::text <> pg_current_xact_id()::xid::text) as delivered_again,
+       count(*) filter (where e.trace_id <> i.trace_id) as already_there
+from incoming i
+join event e on e.tenant = i.tenant and e.event_id = i.event_id::uuid
+group by i.origin
+"""
+
+# Bad for ever: the rows themselves are refused.
+_REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    OverflowError,
+    UnicodeEncodeError,
+)
+# Bad for now: connection, deadlock, resources, operator's intervention.
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+@dataclass(slots=True)
+class Receipt:
+    """The moments of one transaction (µs); `conflicts` by origin, empty if every row was new."""
+
+    copy_us: int
+    insert_us: int
+    commit_us: int
+    committed_us: int
+    conflicts: dict[int, Counts] = field(default_factory=dict[int, Counts])
+
+
+class Store:
+    """One connection, opened when needed and given up when it fails."""
+
+    def __init__(self, url: str, application_name: str) -> None:
+        self._url = url
+        self._application_name = application_name
+        self.database = urlsplit(url).path.lstrip("/")
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def write(self, rows: list[Row]) -> Receipt:
+        """Store the rows in one transaction; returns once it is committed.
+
+        Raises `Rejected` if PostgreSQL refuses a row and `Unavailable` if it cannot be reached or
+        does not answer; in the second case the rows may have been stored, and may be sent again.
+        """
+        try:
+            connection = await self._connected()
+            return await _write(connection, rows)
+        except _REFUSED as error:
+            raise Rejected(f"the store refuses a row: {error}") from error
+        except _AWAY as error:
+            await self.close()
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date. Raises `Unavailable`."""
+        try:
+            await self._connected()
+        except _AWAY as error:
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """Give the connection up without waiting for what runs on it."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connected(self) -> asyncpg.Connection[asyncpg.Record]:
+        if self._connection is None or self._connection.is_closed():
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=_CONNECT_TIMEOUT_S,
+                command_timeout=_STATEMENT_TIMEOUT_S,
+                server_settings={**_SESSION, "application_name": self._application_name},
+            )
+            await schema.apply(connection)
+            await connection.execute(_INCOMING)
+            self._connection = connection
+        return self._connection
+
+
+async def _write(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]) -> Receipt:
+    transaction = connection.transaction()
+    copy_us = _now_us()
+    await transaction.start()
+    try:
+        await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
+        insert_us = _now_us()
+        inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
+        conflicts = {} if inserted == len(rows) else await _outcomes(connection)
+        commit_us = _now_us()
+    except BaseException:
+        if not connection.is_closed():
+            await transaction.rollback()
+        raise
+    await transaction.commit()
+    return Receipt(copy_us, insert_us, commit_us, _now_us(), conflicts)
+
+
+async def _outcomes(connection: asyncpg.Connection[asyncpg.Record]) -> dict[int, Counts]:
+    found = await connection.fetch(_OUTCOMES)
+    return {
+        row["origin"]: Counts(row["stored"], row["delivered_again"], row["already_there"])
+        for row in found
+    }
+
+
+@asynccontextmanager
+async def opened(url: str, application_name: str) -> AsyncGenerator[Store]:
+    """Yield a store that is connected and has its schema. Raises `Unavailable`."""
+    store = Store(url, application_name)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from libs.tracing.context import (
+    Glass,
+    SpanRef,
+    format_glass,
+    format_traceparent,
+    is_sampled,
+    parse_glass,
+    parse_traceparent,
+)
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
+
+
+@given(
+    trace_id=st.integers(1, 2**128 - 1),
+    span_id=st.integers(1, 2**64 - 1),
+    sampled=st.booleans(),
+)
+def test_a_traceparent_reads_back_as_it_was_written(
+    trace_id: int, span_id: int, sampled: bool
+) -> None:
+    ref = SpanRef(trace_id, span_id, sampled)
+
+    text = format_traceparent(ref)
+
+    assert parse_traceparent(text) == ref
+    assert is_sampled(text) is sampled
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        f"00-{TRACE}-{SPAN}",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{TRACE}-{SPAN}-01-more",
+        f"00-{TRACE}-{SPAN}-1",
+    ],
+)
+def test_what_the_w3c_forbids_is_no_context(text: str) -> None:
+    assert parse_traceparent(text) is None
+
+
+def test_a_later_version_may_carry_more() -> None:
+    assert parse_traceparent(f"01-{TRACE}-{SPAN}-01-more") is not None
+
+
+@given(root=st.integers(1, 2**64 - 1), received=st.integers(0, 2**53))
+def test_our_member_is_found_among_those_of_others(root: int, received: int) -> None:
+    glass = Glass(root, received)
+
+    assert parse_glass(f"other=1, {format_glass(glass)},third=x") == glass
+
+
+@pytest.mark.parametrize("text", ["", "other=1", "ttg=", "ttg=xyz-1", "ttg=00ff"])
+def test_a_tracestate_without_our_member_has_no_glass(text: str) -> None:
+    assert parse_glass(text) is None
