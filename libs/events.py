@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from libs.errors import Rejected
 
 Scalar = str | int | float | bool | None
+
+# Within what PostgreSQL and a calendar hold: from 1970 up to the year 2100.
+_TimeUs = Annotated[int, Meta(ge=0, lt=4_102_444_800_000_000)]
+_Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+# Version 00 of W3C trace context is always this long.
+_Traceparent = Annotated[str, Meta(min_length=55, max_length=55)]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -25,14 +32,14 @@ class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """
 
     tenant: str
-    received_us: int
-    first: int
-    count: int
-    total: int
-    traceparent: str
+    received_us: _TimeUs
+    first: _Count
+    count: _Count
+    total: _Count
+    traceparent: _Traceparent
     tracestate: str = ""
     is_last: bool = True
-    dead: int = 0
+    dead: _Count = 0
 
     @property
     def trace_id(self) -> str:
@@ -133,7 +140,7 @@ def decode(kind: type[Batch], value: bytes | None) -> Batch:
         batch = _decoders[kind].decode(value)
     except msgspec.ValidationError as error:
         raise Rejected(f"not a record of schema 1: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"not JSON: {error}") from error
     assert isinstance(batch, kind)
     _check_origins(batch.origins, len(batch.events))
@@ -145,7 +152,7 @@ def encode(batch: RawBatch | NormalBatch | DecoratedBatch) -> bytes:
     return _encoder.encode(batch)
 
 
-def encode_events(events: Sequence[RawEvent]) -> bytes:
+def encode_events(events: Sequence[msgspec.Struct]) -> bytes:
     """Write events as they stand in a record, without the brackets around them."""
     return _encoder.encode(events)[1:-1]
 
@@ -167,6 +174,11 @@ def with_traceparents(batch: Batch, traceparents: Mapping[int, str]) -> Batch:
         for place, origin in enumerate(batch.origins)
     ]
     return msgspec.structs.replace(batch, origins=origins)
+
+
+def canonical_name(name: str) -> str:
+    """Give a name the form it is stored and looked up in: lower case, no white space."""
+    return "_".join(name.lower().split())
 
 
 def drop(origins: Sequence[Origin], dead: Collection[int]) -> list[Origin]:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from typing import Any, cast
 
 import structlog
 import uvicorn
-from uvicorn._types import ASGIApplication
 
 from libs.errors import Unavailable
+
+# ASGI, as Starlette spells it too.
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Requests that are still running after this are cut off when the server stops.
 _GRACE_S = 12
@@ -31,7 +37,7 @@ class _Server(uvicorn.Server):
         structlog.get_logger().info("ready", host=self.config.host, port=self.config.port)
 
 
-async def serve(app: ASGIApplication, host: str, port: int, stop: asyncio.Event) -> None:
+async def serve(app: Application, host: str, port: int, stop: asyncio.Event) -> None:
     """Serve until `stop`, then finish the requests that are running.
 
     Raises `Unavailable` if the port cannot be had.
@@ -45,7 +51,7 @@ async def serve(app: ASGIApplication, host: str, port: int, stop: asyncio.Event)
         raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
     server = _Server(
         uvicorn.Config(
-            app,
+            cast("Any", app),
             host=host,
             port=port,
             http="httptools",

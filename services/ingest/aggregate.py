@@ -10,9 +10,10 @@ from zlib import crc32
 
 from libs import tracing
 from libs.errors import Rejected, Unavailable
-from libs.events import Origin, RawEvent, assemble, encode_events
+from libs.events import Origin, assemble, encode_events
 from libs.kafka import Ack, Outgoing, Producer
 from libs.tracing.context import new_span_id
+from libs.validation import SentEvent
 from services.ingest.settings import Settings
 
 
@@ -64,8 +65,13 @@ class _OpenRecord:
 _ORIGIN_BYTES = 512
 
 
-def cut(events: Sequence[RawEvent], settings: Settings) -> list[Part]:
-    """Cut a request into parts that each fit a record. Raises `Rejected` if one event does not."""
+def cut(events: Sequence[SentEvent], settings: Settings) -> list[Part]:
+    """Cut a request into parts that each fit a record; none if it has no events.
+
+    Raises `Rejected` if one event alone does not fit.
+    """
+    if not events:
+        return []
     room_bytes = settings.record_bytes_max - _ORIGIN_BYTES
     whole = encode_events(events)
     if len(whole) <= room_bytes and len(events) <= settings.record_events_max:
@@ -103,7 +109,7 @@ class Aggregator:
     ) -> None:
         self.failure: BaseException | None = None
         self._producer = producer
-        self._topic = topic
+        self.topic = topic
         self._partitions = partitions
         self._settings = settings
         self._stop = stop
@@ -260,7 +266,7 @@ class Aggregator:
             "ingest", self._settings.replica, "", received_us, record.opened_us, handed_us
         )
         return Outgoing(
-            topic=self._topic,
+            topic=self.topic,
             partition=record.partition,
             value=assemble(record.origins, record.encoded),
             headers=tracing.write_headers(record.origins, [stop]),

@@ -1,0 +1,36 @@
+"""Runs the door: `python -m services.ingest`."""
+
+from __future__ import annotations
+
+import time
+
+from libs import http, kafka, logs, stage, tracing
+from services.ingest.aggregate import Aggregator
+from services.ingest.door import Door
+from services.ingest.ids import Ids
+from services.ingest.settings import Settings
+from services.topology import INGEST, PARTITIONS
+
+
+async def main() -> None:
+    settings = Settings()
+    place = stage.Place(INGEST.stage, settings.replica)
+    logs.setup(place.stage, place.replica)
+    stop = stage.stop_on_signal()
+
+    # Read down: start order. Read up: stop order, so the last spans leave after the last ack.
+    async with (
+        tracing.exporting(place.stage, place.replica) as emitter,
+        kafka.producer(settings.kafka, place.client_id) as producer,
+    ):
+        aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, stop)
+        sampler = tracing.Sampler(settings.sampling, time.monotonic)
+        door = Door(aggregator, sampler, emitter, settings, Ids().new)
+        await http.serve(door, settings.host, settings.port, stop)
+        await aggregator.drain()
+        if aggregator.failure is not None:
+            raise aggregator.failure
+
+
+if __name__ == "__main__":
+    stage.launch(main)

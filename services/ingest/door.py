@@ -1,0 +1,242 @@
+"""The HTTP door: who may come in, what is read, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from libs import tracing
+from libs.errors import Rejected, Unavailable
+from libs.http import Receive, Scope, Send
+from libs.kafka import Ack
+from libs.validation import SentEvent
+from services.ingest import rules
+from services.ingest.aggregate import Aggregator, Intake, cut
+from services.ingest.settings import Settings, tenants_by_key
+
+EVENTS_PATH = "/v1/events"
+_ORDERING_KEY_BYTES_MAX = 256
+
+
+class Refused(Exception):
+    """A request that is answered without being kept; `body` says why and what to do."""
+
+    def __init__(self, status: int, body: Mapping[str, object], **headers: str) -> None:
+        super().__init__(body)
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+class Door:
+    """The ASGI callable of the hot path."""
+
+    def __init__(
+        self,
+        aggregator: Aggregator,
+        sampler: tracing.Sampler,
+        emitter: tracing.Emitter,
+        settings: Settings,
+        new_event_id: Callable[[], str],
+    ) -> None:
+        self._aggregator = aggregator
+        self._sampler = sampler
+        self._emitter = emitter
+        self._settings = settings
+        self._new_event_id = new_event_id
+        # Looked up by digest, so the time an answer takes tells nothing about a key.
+        self._tenants = {
+            _digest(key.encode()): tenant
+            for key, tenant in tenants_by_key(settings.api_keys).items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        received_us = time.time_ns() // 1000
+        assert scope["type"] == "http"
+        if scope["path"] == EVENTS_PATH:
+            await self._events(scope, receive, send, received_us)
+        elif scope["path"] in ("/live", "/ready"):
+            await self._health(scope["path"], send)
+        else:
+            answer = {"error": f"there is no {scope['path']}; send events to POST {EVENTS_PATH}"}
+            await _answer(send, 404, answer)
+
+    async def _health(self, path: str, send: Send) -> None:
+        try:
+            if path == "/ready":
+                self._aggregator.check_room(0)
+        except Unavailable as error:
+            await _answer(send, 503, {"status": "not ready", "reason": str(error)})
+        else:
+            await _answer(send, 200, {"status": "ok"})
+
+    async def _events(self, scope: Scope, receive: Receive, send: Send, received_us: int) -> None:
+        if scope["method"] != "POST":
+            await _answer(send, 405, {"error": "events are sent by POST"}, {"Allow": "POST"})
+            return
+        headers = dict(scope["headers"])
+        intake: Intake | None = None
+        body = b""
+        acks: list[Ack] = []
+        try:
+            tenant = self._tenant(headers)
+            body = await self._body(headers, receive)
+            intake = self._admit(tenant, headers, body, received_us)
+            if intake.parts:
+                acks = await self._aggregator.add(intake)
+        except Refused as refused:
+            await _answer(send, refused.status, refused.body, refused.headers)
+        except Unavailable as error:
+            await self._answer_unavailable(send, intake, len(body), error)
+        else:
+            await self._answer_accepted(send, intake, len(body), acks)
+
+    async def _answer_accepted(
+        self, send: Send, intake: Intake, body_bytes: int, acks: list[Ack]
+    ) -> None:
+        request = intake.request
+        answer = {
+            "accepted": intake.total,
+            "trace_id": request.id,
+            "sampled": request.is_sampled,
+        }
+        await _answer(send, 202, answer)
+        if request.is_sampled:
+            self._report(intake, 202, body_bytes, acks)
+
+    def _tenant(self, headers: dict[bytes, bytes]) -> str:
+        key = headers.get(b"api-key")
+        if key is None:
+            raise Refused(401, {"error": "the Api-Key header is missing"})
+        tenant = self._tenants.get(_digest(key))
+        if tenant is None:
+            raise Refused(401, {"error": "the Api-Key is not known"})
+        return tenant
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        limit = self._settings.body_bytes_max
+        too_large = {"error": f"the body is larger than {limit} bytes; send fewer events a request"}
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > limit:
+            raise Refused(413, too_large, Connection="close")
+        chunks: list[bytes] = []
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refused(400, {"error": "the client left before the end of the body"})
+                    chunks.append(message.get("body", b""))
+                    size_bytes += len(chunks[-1])
+                    if size_bytes > limit:
+                        raise Refused(413, too_large, Connection="close")
+                    more = message.get("more_body", False)
+        except TimeoutError as error:
+            raise Refused(
+                408, {"error": "the body did not come in time"}, Connection="close"
+            ) from error
+        return b"".join(chunks)
+
+    def _admit(
+        self, tenant: str, headers: dict[bytes, bytes], body: bytes, received_us: int
+    ) -> Intake:
+        self._aggregator.check_room(len(body))
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if encoding != "identity":
+            raise Refused(415, {"error": f"the content encoding {encoding!r} is not supported"})
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        events = self._parsed(body, content_type)
+        try:
+            parts = cut(events, self._settings)
+        except Rejected as error:
+            raise Refused(413, {"error": error.reason}) from error
+        caller = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+        # A request without events never reaches the glass, so it has no waterfall.
+        is_sampled = bool(parts) and self._sampler.decide()
+        request = tracing.begin(received_us, is_sampled=is_sampled, caller=caller)
+        key = headers.get(b"ordering-key")
+        if key is not None and len(key) > _ORDERING_KEY_BYTES_MAX:
+            limit = _ORDERING_KEY_BYTES_MAX
+            raise Refused(400, {"error": f"the Ordering-Key is longer than {limit} bytes"})
+        return Intake(request, tenant, len(events), parts, key)
+
+    def _parsed(self, body: bytes, content_type: str) -> list[SentEvent]:
+        try:
+            events = rules.parse(body, content_type, self._new_event_id)
+        except rules.Unsupported as error:
+            raise Refused(415, {"error": str(error)}) from error
+        except rules.Malformed as error:
+            raise Refused(400, {"error": str(error)}) from error
+        except rules.Violations as error:
+            answer = {
+                "error": f"nothing was accepted: {error.total} violations",
+                "violations": error.listed,
+            }
+            raise Refused(422, answer) from error
+        if len(events) > self._settings.request_events_max:
+            limit = self._settings.request_events_max
+            raise Refused(413, {"error": f"{len(events)} events, the limit is {limit} a request"})
+        return events
+
+    async def _answer_unavailable(
+        self, send: Send, intake: Intake | None, body_bytes: int, error: Unavailable
+    ) -> None:
+        retry_after = str(self._settings.retry_after_s)
+        answer: dict[str, object] = {"error": f"{error}; send the same events again later"}
+        if intake is not None:
+            answer["trace_id"] = intake.request.id
+        await _answer(send, 503, answer, {"Retry-After": retry_after})
+        if intake is not None and intake.send_ids and intake.request.is_sampled:
+            self._report(intake, 503, body_bytes, [])
+
+    def _report(self, intake: Intake, status: int, body_bytes: int, acks: list[Ack]) -> None:
+        """Emit the first spans of the waterfall; without acks the sends have failed."""
+        now_us = time.time_ns() // 1000
+        answer = tracing.Answer(
+            status=status,
+            ended_us=now_us,
+            body_bytes=body_bytes,
+            events=intake.total,
+            tenant=intake.tenant,
+            error_type="" if status == 202 else str(status),
+        )
+        sends = [
+            (send_id, self._written(intake, part.count, acks[index] if acks else None, now_us))
+            for index, (send_id, part) in enumerate(zip(intake.send_ids, intake.parts, strict=True))
+        ]
+        tracing.report_request(self._emitter, intake.request, answer, sends)
+
+    def _written(
+        self, intake: Intake, events: int, ack: Ack | None, now_us: int
+    ) -> tracing.Written:
+        return tracing.Written(
+            topic=self._aggregator.topic,
+            partition=ack.partition if ack else -1,
+            offset=ack.offset if ack else -1,
+            client_id=f"ingest-{self._settings.replica}",
+            handed_us=intake.handed_us,
+            acked_us=ack.acked_us if ack else now_us,
+            events=events,
+            error_type="" if ack else "timeout",
+        )
+
+
+async def _answer(
+    send: Send, status: int, body: object, headers: dict[str, str] | None = None
+) -> None:
+    encoded = msgspec.json.encode(body)
+    own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(encoded))]
+    more = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *more]})
+    await send({"type": "http.response.body", "body": encoded})
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
