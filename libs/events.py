@@ -5,14 +5,17 @@ A record carries a batch: `{"schema": 1, "origins": [...], "events": [...]}`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from libs.errors import Rejected
+from libs.timestamps import Timestamp
 
 Scalar = str | int | float | bool | None
 
@@ -21,6 +24,9 @@ _TimeUs = Annotated[int, Meta(ge=0, lt=4_102_444_800_000_000)]
 _Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
 # Version 00 of W3C trace context is always this long.
 _Traceparent = Annotated[str, Meta(min_length=55, max_length=55)]
+
+_SEPARATORS = re.compile(r"[\s._]+")
+_NAMES_CACHED_MAX = 16_384
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -48,13 +54,13 @@ class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class RawEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An event as the client sent it; `timestamp` is RFC 3339, or seconds since the epoch."""
+    """An event as the client sent it; a number as `timestamp` is seconds since the epoch."""
 
     event_id: str
     name: str
     value: float
     unit: str | None = None
-    timestamp: str | float | None = None
+    timestamp: Timestamp | None = None
     attributes: dict[str, Scalar] = {}
 
 
@@ -176,9 +182,14 @@ def with_traceparents(batch: Batch, traceparents: Mapping[int, str]) -> Batch:
     return msgspec.structs.replace(batch, origins=origins)
 
 
+@lru_cache(maxsize=_NAMES_CACHED_MAX)
 def canonical_name(name: str) -> str:
-    """Give a name the form it is stored and looked up in: lower case, no white space."""
-    return "_".join(name.lower().split())
+    """Give a name the form it is stored and looked up in; empty if it holds only separators.
+
+    Lower case. A run of white space, `_` and `.` becomes one `.` if it holds one, else one `_`,
+    and none at either end. `CPU Usage . user` becomes `cpu_usage.user`. Twice is as good as once.
+    """
+    return _SEPARATORS.sub(_separator, name.lower()).strip("._")
 
 
 def drop(origins: Sequence[Origin], dead: Collection[int]) -> list[Origin]:
@@ -195,6 +206,10 @@ def drop(origins: Sequence[Origin], dead: Collection[int]) -> list[Origin]:
             )
         first += count
     return kept
+
+
+def _separator(run: re.Match[str]) -> str:
+    return "." if "." in run[0] else "_"
 
 
 def _check_origins(origins: Sequence[Origin], events: int) -> None:

@@ -36,7 +36,3 @@ def _written(value: int) -> str:
     top = value >> _RANDOM_BITS
     text = f"{(top << 80) | (middle << 64) | low | _VERSION_AND_VARIANT:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-# One sequence for the whole process; it holds nothing that would need closing.
-new_event_id = Ids().new

@@ -1,0 +1,1 @@
+"""decorate: events.normalized -> events.decorated. Says of every event whom it concerns."""

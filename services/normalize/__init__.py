@@ -1,0 +1,1 @@
+"""normalize: events.raw -> events.normalized. Gives every event one form: units, names, times."""

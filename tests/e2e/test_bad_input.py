@@ -1,0 +1,101 @@
+"""What does not belong into the pipeline, at the live door and in the live topics."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from libs import kafka
+from libs.kafka import KafkaSettings, Outgoing
+from services.topology import DEAD_LETTER_SUFFIX, TOPICS
+from tests.stack import Stack, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+
+EVENT = {"name": "probe", "value": 1}
+
+
+def test_a_request_with_a_wrong_key_or_none_is_refused(stack: Stack) -> None:
+    assert stack.post(EVENT, **{"Api-Key": "wrong"}).status == 401
+    assert stack.post(EVENT, **{"Api-Key": ""}).status == 401
+
+
+def test_each_kind_of_bad_body_has_its_own_answer(stack: Stack) -> None:
+    assert stack.post(b"{broken").status == 400
+    assert stack.post(b"x" * 5_000_000).status == 413
+    assert stack.post(EVENT, **{"Content-Type": "text/plain"}).status == 415
+    refused = stack.post([EVENT, {"name": "", "value": "high"}])
+    assert refused.status == 422
+    named = {(v["index"], v["field"]) for v in refused.body["violations"]}
+    assert named == {(1, "name"), (1, "value")}
+
+
+def test_nothing_of_a_refused_request_is_stored(stack: Stack) -> None:
+    good, bad = str(uuid.uuid4()), str(uuid.uuid4())
+
+    refused = stack.post([{**EVENT, "event_id": good}, {"event_id": bad, "name": "probe"}])
+
+    assert refused.status == 422
+    time.sleep(1)
+    assert stack.events(f"event_id={good}") == []
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_record_that_cannot_be_read_is_dead_lettered_and_the_stage_goes_on(
+    stack: Stack, topic: str
+) -> None:
+    marker = uuid.uuid4().hex
+    trace_id = uuid.uuid4().hex
+    value = f"broken {marker}".encode()
+    traceparent = f"00-{trace_id}-00f067aa0ba902b7-01".encode()
+
+    asyncio.run(_write(stack, Outgoing(topic, 0, value, [("traceparent", traceparent)])))
+
+    printed = eventually(lambda: _printed(stack, topic + DEAD_LETTER_SUFFIX, marker))
+    assert trace_id in printed
+    assert "not JSON" in printed
+    event_id = str(uuid.uuid4())
+    stack.post({**EVENT, "event_id": event_id})
+    assert eventually(lambda: stack.events(f"event_id={event_id}"))
+
+
+def test_while_kafka_stands_still_the_door_says_503_and_when_to_come_back(stack: Stack) -> None:
+    event_id = str(uuid.uuid4())
+    with frozen(stack, "kafka"):
+        answer = stack.post({**EVENT, "event_id": event_id})
+
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    eventually(lambda: stack.post({**EVENT, "event_id": event_id}).status == 202, 30.0)
+    assert len(eventually(lambda: stack.events(f"event_id={event_id}"))) == 1
+
+
+@contextmanager
+def frozen(stack: Stack, process: str) -> Iterator[None]:
+    """Stop a process in its tracks, as a machine that hangs does."""
+    pid = stack.pids(process)[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def _write(stack: Stack, record: Outgoing) -> None:
+    settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
+    async with kafka.producer(settings, "test") as producer:
+        await (await producer.send(record))
+
+
+def _printed(stack: Stack, topic: str, marker: str) -> str:
+    printed = stack.ttg("headers", topic, "--count", "50")
+    assert printed.returncode == 0, printed
+    lines = printed.stdout
+    return lines if marker in lines else ""
