@@ -145,6 +145,8 @@ class _Consumer(ConsumerRebalanceListener):
         self._client = client
         self._settings = settings
         self._work = asyncio.Lock()
+        # Offsets of finished work that the coordinator has not taken yet.
+        self._owed: dict[Partition, int] = {}
 
     async def poll(self) -> list[Record]:
         fetched = await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
@@ -169,23 +171,23 @@ class _Consumer(ConsumerRebalanceListener):
         return records
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        mine = self._client.assignment()
-        kept = {
-            TopicPartition(partition.topic, partition.number): offset
-            for partition, offset in offsets.items()
-            if TopicPartition(partition.topic, partition.number) in mine
-        }
-        if not kept:
+        self._owed.update(offsets)
+        mine = {(held.topic, held.partition) for held in self._client.assignment()}
+        self._owed = {held: offset for held, offset in self._owed.items() if held in mine}
+        if not self._owed:
             return
+        owed = {TopicPartition(*held): offset for held, offset in self._owed.items()}
         try:
             # The client retries for ever by itself.
-            await asyncio.wait_for(self._client.commit(kept), self._settings.commit_timeout_s)
+            await asyncio.wait_for(self._client.commit(owed), self._settings.commit_timeout_s)
         except (CommitFailedError, IllegalStateError) as error:
             # Another member owns the partitions: it does the same work again, and the store
             # keeps one copy of each event.
             _log.info("commit refused", reason=str(error))
-        except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as error:
-            raise Unavailable("the group coordinator did not answer a commit") from error
+        except (KafkaTimeoutError, KafkaConnectionError, TimeoutError):
+            _log.warning("commit put off", commit_timeout_s=self._settings.commit_timeout_s)
+            return
+        self._owed.clear()
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[None]:
@@ -216,5 +218,11 @@ async def _close(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSet
     try:
         # Without a broker an idempotent producer would wait here for ever.
         await asyncio.wait_for(client.stop(), settings.close_timeout_s)
+    except asyncio.CancelledError:
+        # The client cancels tasks of its own and lets that escape; being cancelled ourselves is
+        # another matter.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        _log.warning("a Kafka client was closed in the middle of a request")
     except TimeoutError:
         _log.warning("a Kafka client was left behind", close_timeout_s=settings.close_timeout_s)

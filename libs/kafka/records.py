@@ -77,7 +77,8 @@ class Consumer(Protocol):
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Store the next offset to read per partition; partitions lost meanwhile are left out.
 
-        Raises `Unavailable` when the group's coordinator does not answer in time.
+        What the group's coordinator does not take in time is owed, and goes with the next commit;
+        one without offsets pays what is owed.
         """
         ...
 

@@ -29,10 +29,9 @@ async def run(consumer: Consumer, work: Work, stop: asyncio.Event) -> None:
     """
     while not stop.is_set():
         records = await consumer.poll()
-        if not records:
-            continue
         async with consumer.working():
-            await work(records)
+            if records:
+                await work(records)
             await consumer.commit(next_offsets(records))
 
 

@@ -14,7 +14,7 @@ import pytest
 from libs import kafka
 from libs.errors import Rejected
 from libs.kafka import Consumer, KafkaSettings, Outgoing, Partition, Producer, Record, next_offsets
-from libs.kafka.admin import create_topics
+from libs.kafka.admin import admin
 from libs.kafka.memory import MemoryBroker
 
 PARTITIONS = 4
@@ -48,7 +48,8 @@ async def in_memory() -> AsyncGenerator[Broker]:
 async def in_kafka(bootstrap_servers: str) -> AsyncGenerator[Broker]:
     settings = KafkaSettings(bootstrap_servers=bootstrap_servers)
     topic = f"contract.{uuid.uuid4().hex}"
-    await create_topics(bootstrap_servers, [topic], PARTITIONS)
+    async with admin(bootstrap_servers) as kafka_admin:
+        await kafka_admin.create_topics([topic], partitions=PARTITIONS)
     joined = 0
 
     def join(group: str) -> AbstractAsyncContextManager[Consumer]:

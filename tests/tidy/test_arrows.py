@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_a_main_fits_on_one_screen(stage: str) -> None:
 
 
 def test_each_stage_reads_what_the_one_before_it_writes() -> None:
-    for earlier, later in zip(PIPELINE, PIPELINE[1:], strict=False):
+    for earlier, later in itertools.pairwise(PIPELINE):
         assert later.reads == earlier.writes
     assert not PIPELINE[0].reads
     assert not SINK.writes

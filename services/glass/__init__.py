@@ -1,0 +1,1 @@
+"""glass: PostgreSQL -> GET /v1/events. Answers what can be seen."""

@@ -1,0 +1,20 @@
+"""Runs glass: `python -m services.glass`."""
+
+from __future__ import annotations
+
+from libs import http, logs, stage
+from services.glass import api, query
+from services.glass.settings import Settings, tenants_by_key
+
+
+async def main() -> None:
+    settings = Settings()
+    logs.setup("glass", settings.replica)
+    stop = stage.stop_on_signal()
+    async with query.opened(settings) as events:
+        app = api.application(events, tenants_by_key(settings.api_keys))
+        await http.serve(app, settings.host, settings.port, stop)
+
+
+if __name__ == "__main__":
+    stage.launch(main)
