@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from libs import http, logs, stage
+from libs.keys import read_keys
 from services.glass import api, query
-from services.glass.settings import Settings, tenants_by_key
+from services.glass.settings import Settings
 
 
 async def main() -> None:
@@ -12,7 +13,7 @@ async def main() -> None:
     logs.setup("glass", settings.replica)
     stop = stage.stop_on_signal()
     async with query.opened(settings) as events:
-        app = api.application(events, tenants_by_key(settings.api_keys))
+        app = api.application(events, read_keys(settings.api_keys))
         await http.serve(app, settings.host, settings.port, stop)
 
 

@@ -8,6 +8,8 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.keys import read_keys
+
 
 class Settings(BaseSettings):
     """`GLASS_*`; a query past its time gets 503, never a part of an answer."""
@@ -29,22 +31,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
-        if not tenants_by_key(self.api_keys) and not _is_loopback(self.host):
+        if not read_keys(self.api_keys) and not _is_loopback(self.host):
             raise ValueError(
                 f"GLASS_API_KEYS must be set to listen on {self.host}, or use 127.0.0.1"
             )
         return self
-
-
-def tenants_by_key(keys: SecretStr) -> dict[str, str]:
-    """Read `tenant=key,tenant=key` into tenants by key; none if nothing is set."""
-    tenants: dict[str, str] = {}
-    for pair in filter(None, (part.strip() for part in keys.get_secret_value().split(","))):
-        tenant, _, key = pair.partition("=")
-        if not tenant or not key:
-            raise ValueError("GLASS_API_KEYS must be tenant=key, separated by commas")
-        tenants[key] = tenant
-    return tenants
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from libs.keys import read_keys
 from libs.stage import StageSettings
 from libs.tracing import SamplingSettings
 
@@ -44,16 +45,6 @@ class Settings(StageSettings):
     @field_validator("api_keys")
     @classmethod
     def _check_keys(cls, keys: SecretStr) -> SecretStr:
-        tenants_by_key(keys)
+        if not read_keys(keys):
+            raise ValueError("must name at least one tenant=key")
         return keys
-
-
-def tenants_by_key(keys: SecretStr) -> dict[str, str]:
-    """Read `tenant=key,tenant=key` into tenants by key."""
-    tenants: dict[str, str] = {}
-    for pair in keys.get_secret_value().split(","):
-        tenant, _, key = pair.strip().partition("=")
-        if not tenant or not key:
-            raise ValueError("INGEST_API_KEYS must be tenant=key, separated by commas")
-        tenants[key] = tenant
-    return tenants

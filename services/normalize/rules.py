@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from functools import lru_cache
 
 from libs import timestamps
 from libs.errors import Rejected
@@ -25,6 +26,7 @@ ATTRIBUTES_MAX = 64
 # Longer text is cut, and the event says in how many of its attributes.
 TEXT_CHARS_MAX = 1_024
 CUT = "ttg.cut"
+_KEYS_CACHED_MAX = 4_096
 
 
 def normalize(batch: RawBatch) -> Outcome[NormalBatch]:
@@ -85,10 +87,18 @@ def _attributes(attributes: dict[str, Scalar]) -> dict[str, Scalar]:
     """Trim names, and cut text that is too long; most attributes need neither."""
     if len(attributes) > ATTRIBUTES_MAX and len(attributes.keys() - {CUT}) > ATTRIBUTES_MAX:
         raise Rejected(f"the event has {len(attributes)} attributes, the limit is {ATTRIBUTES_MAX}")
-    for key, value in attributes.items():
-        if key.strip() != key or (isinstance(value, str) and len(value) > TEXT_CHARS_MAX):
-            return _shortened(_trimmed(attributes))
+    if not _are_trimmed(tuple(attributes)):
+        attributes = _trimmed(attributes)
+    for value in attributes.values():
+        if isinstance(value, str) and len(value) > TEXT_CHARS_MAX:
+            return _shortened(attributes)
     return attributes
+
+
+@lru_cache(maxsize=_KEYS_CACHED_MAX)
+def _are_trimmed(keys: tuple[str, ...]) -> bool:
+    """Say so of the names of one event's attributes, which come again and again."""
+    return all(key == key.strip() for key in keys)
 
 
 def _trimmed(attributes: dict[str, Scalar]) -> dict[str, Scalar]:

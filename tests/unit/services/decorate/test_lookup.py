@@ -33,9 +33,13 @@ def replace(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+def remove(path: Path) -> None:
+    path.unlink()
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110  (what is waited for tells nobody)
             await asyncio.sleep(EVERY_S)
 
 
@@ -81,7 +85,7 @@ async def test_a_broken_file_leaves_the_entities_as_they_were(path: Path, broken
 async def test_a_file_that_is_gone_is_told_once_and_found_again(path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         async with following(FileSource(path), EVERY_S) as found:
-            path.unlink()
+            remove(path)
             await until(lambda: len(logs) > 1)
             await asyncio.sleep(4 * EVERY_S)
             replace(path, TWO)
@@ -97,7 +101,7 @@ async def test_a_stage_does_not_start_without_its_file(tmp_path: Path) -> None:
 
 
 async def test_a_stage_does_not_start_with_a_broken_file(path: Path) -> None:
-    path.write_text('{"version": "one"}')
+    replace(path, '{"version": "one"}')
 
     with pytest.raises(Unavailable, match="does not hold entities"):
         async with following(FileSource(path), EVERY_S):

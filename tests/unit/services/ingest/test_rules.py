@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -9,7 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from libs import validation
 from libs.validation import SentEvent, Violation
 from services.ingest import rules
 
@@ -210,42 +208,6 @@ def test_the_first_hundred_violations_are_listed_and_all_are_counted() -> None:
 
 def test_a_text_that_only_looks_like_nul_passes() -> None:
     assert parse({**OK, "attributes": {"a": "\\u0000"}})[0].attributes == {"a": "\\u0000"}
-
-
-hostile = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats()
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-    | st.sampled_from([ID, "2026-01-02T03:04:05Z", "name", "value"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["name", "value", "a", "attributes"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-event_like = st.fixed_dictionaries(
-    {"name": st.just("cpu") | hostile, "value": st.just(1.5) | hostile},
-    optional={field: hostile for field in ("event_id", "unit", "timestamp", "attributes", "other")},
-)
-
-
-@given(event_like)
-@settings(deadline=None, max_examples=300)
-def test_the_two_ways_of_reading_agree(event: dict[str, object]) -> None:
-    body = json.dumps(event).replace("NaN", "0").replace("Infinity", "1e999").encode()
-    found = list(validation.violations([msgspec.json.Decoder(float_hook=float).decode(body)]))
-
-    assert _listed(body) == found
-
-
-def _listed(body: bytes) -> Sequence[Violation]:
-    try:
-        parse(body)
-    except rules.Violations as error:
-        return error.listed
-    return []
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,49 @@
+# The only door. Each target is one line; `ttg` and tools/setup.py hold the logic.
+.DEFAULT_GOAL := help
+.PHONY: help setup check test test-fast up down ps logs scale load trace headers clean
+TTG := .venv/bin/ttg
+# Settings given as `make load RATE=500` become options, those left out stay the command's own.
+opt = $(if $($(1)),--$(2) '$($(1))')
+export MODE TTG_STATE_DIR TTG_PORT_BASE TTG_CACHE_DIR
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## make the virtual environment (the other targets do it when they must)
+	@sh tools/setup.sh
+
+check: setup ## format, lint, types, and the style of the tree: what a change must pass
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/pyright && .venv/bin/pytest -q tests/tidy
+
+test: setup ## every test, on a stack of its own (unit, tidy, contract, e2e)
+	@.venv/bin/pytest
+
+test-fast: setup ## the tests that need no stack, in seconds
+	@.venv/bin/pytest -m 'not stack' tests/unit tests/tidy tests/contract
+
+up: setup ## start the whole pipeline and wait until it is ready
+	@$(TTG) up
+
+down: setup ## stop it; the data stays
+	@$(TTG) down
+
+ps: setup ## list processes, replicas and partitions (JSON=1 for a script)
+	@$(TTG) ps $(if $(JSON),--json)
+
+logs: setup ## print the logs (STAGE=normalize, FOLLOW=1, LINES=100)
+	@$(TTG) logs $(STAGE) $(if $(FOLLOW),--follow) $(call opt,LINES,lines)
+
+scale: setup ## run N replicas of a stage, live (STAGE=normalize N=3)
+	@$(TTG) scale '$(STAGE)' '$(N)'
+
+load: setup ## send events and account for each (RATE=2000 DURATION=30 BATCH=10)
+	@$(TTG) load $(call opt,RATE,rate) $(call opt,DURATION,duration) $(call opt,BATCH,batch)
+
+trace: setup ## draw the newest waterfall, or the one of ID=<trace id>
+	@$(TTG) trace $(ID)
+
+headers: setup ## print records with their headers (TOPIC=events.normalized)
+	@$(TTG) headers $(TOPIC)
+
+clean: setup ## stop it and remove its data
+	@$(TTG) clean

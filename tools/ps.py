@@ -1,0 +1,117 @@
+"""`ttg ps`: every process of the stack, and which partitions each replica has."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from libs.errors import Unavailable
+from libs.kafka.admin import Group, admin
+from services.topology import PIPELINE
+from tools.errors import OperatorError
+from tools.native import settings as native_settings, supervisor
+from tools.native.settings import Settings
+from tools.native.supervisor import Process
+
+_STYLES = {"ready": "green", "done": "green", "starting": "yellow", "restarting": "red"}
+# A stack whose broker is away is listed all the same.
+_KAFKA_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One replica of one process; partitions as `events.raw-0`."""
+
+    stage: str
+    replica: int
+    pid: int | None
+    state: str
+    partitions: list[str]
+
+
+def ps(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
+    """List processes, replicas and their partitions.
+
+    Parameters
+    ----------
+    as_json
+        Print a JSON list instead of a table.
+    """
+    settings = native_settings.current()
+    if supervisor.alive(settings) is None:
+        raise OperatorError("No stack is up here; run `make up`.")
+    rows = listed(settings)
+    if as_json:
+        sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n")
+    else:
+        Console().print(_table(rows))
+
+
+def listed(settings: Settings) -> list[Row]:
+    """Return a row for every process, in the order of the flow."""
+    processes = sorted(supervisor.processes(settings), key=supervisor.order)
+    partitions = _partitions(settings)
+    return [_row(process, partitions) for process in processes]
+
+
+def groups(settings: Settings) -> dict[str, Group]:
+    """Return the consumer group of each stage. Raises `Unavailable`."""
+    return asyncio.run(_groups(f"127.0.0.1:{settings.port('kafka')}"))
+
+
+async def _groups(servers: str) -> dict[str, Group]:
+    async with asyncio.timeout(_KAFKA_PATIENCE_S), admin(servers) as kafka:
+        return await kafka.groups(hop.stage for hop in PIPELINE if hop.reads)
+
+
+def _partitions(settings: Settings) -> dict[str, list[str]]:
+    try:
+        found = groups(settings)
+    except (Unavailable, TimeoutError):
+        return {}
+    return {
+        member.client_id: [f"{one.topic}-{one.number}" for one in member.partitions]
+        for group in found.values()
+        for member in group.members
+    }
+
+
+def _row(process: Process, partitions: dict[str, list[str]]) -> Row:
+    client_id = f"{process.stage}-{process.replica}"
+    return Row(
+        stage=process.stage,
+        replica=process.replica,
+        pid=process.pid,
+        state=process.state,
+        partitions=partitions.get(client_id, []),
+    )
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("stage", "replica", "pid", "state", "partitions", box=None, pad_edge=False)
+    for row in rows:
+        style = _STYLES.get(row.state, "")
+        table.add_row(
+            row.stage,
+            str(row.replica),
+            str(row.pid or ""),
+            f"[{style}]{row.state}[/]" if style else row.state,
+            _short(row.partitions),
+        )
+    return table
+
+
+def _short(partitions: list[str]) -> str:
+    by_topic: dict[str, list[str]] = {}
+    for partition in partitions:
+        topic, _, number = partition.rpartition("-")
+        by_topic.setdefault(topic, []).append(number)
+    return "  ".join(f"{topic} {','.join(numbers)}" for topic, numbers in by_topic.items())

@@ -1,0 +1,1 @@
+"""A waterfall in the terminal: fetched from Jaeger, laid out, drawn."""
