@@ -1,4 +1,4 @@
-# The only door. Each target is one line; `ttg` and tools/setup.py hold the logic.
+# The only door. Each target is one line; `ttg` and tools/setup.sh hold the logic.
 .DEFAULT_GOAL := help
 .PHONY: help setup check test test-fast up down ps logs scale load trace headers clean
 TTG := .venv/bin/ttg
@@ -34,7 +34,7 @@ logs: setup ## print the logs (STAGE=normalize, FOLLOW=1, LINES=100)
 	@$(TTG) logs $(STAGE) $(if $(FOLLOW),--follow) $(call opt,LINES,lines)
 
 scale: setup ## run N replicas of a stage, live (STAGE=normalize N=3)
-	@$(TTG) scale '$(STAGE)' '$(N)'
+	@$(TTG) scale $(STAGE) $(N)
 
 load: setup ## send events and account for each (RATE=2000 DURATION=30 BATCH=10)
 	@$(TTG) load $(call opt,RATE,rate) $(call opt,DURATION,duration) $(call opt,BATCH,batch)

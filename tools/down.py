@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools.native import settings as native_settings
-from tools.native.progress import Step
+from tools.progress import Step
 from tools.up import alone, take_down
 
 

@@ -9,7 +9,7 @@ from libs.errors import Unavailable
 from services.topology import PARTITIONS, PIPELINE
 from tools.errors import OperatorError
 from tools.native import settings as native_settings, supervisor
-from tools.native.progress import Step
+from tools.progress import Step
 from tools.native.settings import Settings
 from tools.ps import groups
 from tools.up import alone

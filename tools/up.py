@@ -15,7 +15,7 @@ from tools import env
 from tools.errors import OperatorError
 from tools.native import checks, secret, settings as native_settings, stack, supervisor, sweep
 from tools.native.logfiles import tail
-from tools.native.progress import Step
+from tools.progress import Step
 from tools.native.settings import Settings
 from tools.native.supervisor import Process
 
@@ -155,7 +155,7 @@ Then try:
   make down                               stop; the data stays
 Query  {reached.glass_url}/v1/events?limit=10
 Traces {reached.jaeger_url}
-Shell  source {settings.env_file}"""
+Shell  . {settings.env_file}"""
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.native import cache, wheels
 from tools.native.commands import Run, output, version_in
-from tools.native.progress import Step
+from tools.progress import Step
 from tools.native.wheels import DEPLOY
 
 _REMEDY = (

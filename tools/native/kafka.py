@@ -18,7 +18,7 @@ from jgo.maven import MavenContext
 from tools.errors import OperatorError
 from tools.native import cache
 from tools.native.commands import Run
-from tools.native.progress import Step
+from tools.progress import Step
 from tools.native.settings import Settings
 from tools.native.wheels import DEPLOY
 

@@ -10,7 +10,7 @@ from tools.env import REPOSITORY
 from tools.errors import OperatorError
 from tools.native import cache
 from tools.native.commands import Run
-from tools.native.progress import Step
+from tools.progress import Step
 
 DEPLOY = REPOSITORY / "deploy" / "native"
 
