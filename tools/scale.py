@@ -9,8 +9,8 @@ from libs.errors import Unavailable
 from services.topology import PARTITIONS, PIPELINE
 from tools.errors import OperatorError
 from tools.native import settings as native_settings, supervisor
-from tools.progress import Step
 from tools.native.settings import Settings
+from tools.progress import Step
 from tools.ps import groups
 from tools.up import alone
 

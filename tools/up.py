@@ -15,9 +15,9 @@ from tools import env
 from tools.errors import OperatorError
 from tools.native import checks, secret, settings as native_settings, stack, supervisor, sweep
 from tools.native.logfiles import tail
-from tools.progress import Step
 from tools.native.settings import Settings
 from tools.native.supervisor import Process
+from tools.progress import Step
 
 _READY_TIMEOUT_S = 120.0
 _POLL_S = 0.2

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tools.native import cache, wheels
 from tools.native.commands import Run, output, version_in
-from tools.progress import Step
 from tools.native.wheels import DEPLOY
+from tools.progress import Step
 
 _REMEDY = (
     "If it could not download a module, check that the Go module proxy can be reached "

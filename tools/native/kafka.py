@@ -18,9 +18,9 @@ from jgo.maven import MavenContext
 from tools.errors import OperatorError
 from tools.native import cache
 from tools.native.commands import Run
-from tools.progress import Step
 from tools.native.settings import Settings
 from tools.native.wheels import DEPLOY
+from tools.progress import Step
 
 VERSION = "4.3.1"
 _DOWNLOADS_AT_ONCE = 6
