@@ -116,29 +116,23 @@ class Door:
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         limit = self._settings.body_bytes_max
-        too_large = {"error": f"the body is larger than {limit} bytes; send fewer events a request"}
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > limit:
-            raise Refused(413, too_large, Connection="close")
-        chunks: list[bytes] = []
-        size_bytes = 0
+        length = headers.get(b"content-length", b"")
+        declared_bytes = int(length) if length.isdigit() else 0
+        # A client that asks whether it may send has not begun to.
+        read_bytes_max = 0 if b"expect" in headers else self._settings.discarded_bytes_max
+        body, size_bytes = b"", declared_bytes
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Refused(400, {"error": "the client left before the end of the body"})
-                    chunks.append(message.get("body", b""))
-                    size_bytes += len(chunks[-1])
-                    if size_bytes > limit:
-                        raise Refused(413, too_large, Connection="close")
-                    more = message.get("more_body", False)
+                if declared_bytes <= limit or read_bytes_max:
+                    body, size_bytes = await _read(receive, limit, limit + read_bytes_max)
         except TimeoutError as error:
             raise Refused(
                 408, {"error": "the body did not come in time"}, Connection="close"
             ) from error
-        return b"".join(chunks)
+        if max(size_bytes, declared_bytes) > limit:
+            reason = f"the body is larger than {limit} bytes; send fewer events a request"
+            raise Refused(413, {"error": reason}, Connection="close")
+        return body
 
     def _admit(
         self, tenant: str, headers: dict[bytes, bytes], body: bytes, received_us: int
@@ -222,6 +216,27 @@ class Door:
             events=events,
             error_type="" if ack else "timeout",
         )
+
+
+async def _read(receive: Receive, keep_bytes: int, read_bytes: int) -> tuple[bytes, int]:
+    """Read a body and return it with its size; what is past `keep_bytes` is dropped.
+
+    It is read all the same, up to `read_bytes`: a client that is cut off while it sends does not
+    get to see why.
+    """
+    chunks: list[bytes] = []
+    size_bytes = 0
+    more = True
+    while more and size_bytes <= read_bytes:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, {"error": "the client left before the end of the body"})
+        part = message.get("body", b"")
+        size_bytes += len(part)
+        if size_bytes <= keep_bytes:
+            chunks.append(part)
+        more = message.get("more_body", False)
+    return b"".join(chunks), size_bytes
 
 
 async def _answer(

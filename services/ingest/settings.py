@@ -23,6 +23,8 @@ class Settings(StageSettings):
 
     # A larger body is refused with 413.
     body_bytes_max: int = Field(default=4_194_304, ge=1_024)
+    # So much of a body that is too large is read and dropped; past it the connection is cut.
+    discarded_bytes_max: int = Field(default=33_554_432, ge=0)
     request_events_max: int = Field(default=10_000, ge=1)
     # A client that sends its body more slowly than this is cut off with 408.
     body_timeout_s: float = Field(default=30.0, gt=0)

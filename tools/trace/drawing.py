@@ -20,7 +20,7 @@ _OTHER_COLOUR = "blue"
 _NAME_CHARS = 34
 _TIME_CHARS = 15
 _BAR_CHARS_MIN = 20
-# Sixths of a cell would do; eighths are what the blocks are.
+# Eighths of a cell.
 _PARTS = " ▏▎▍▌▋▊▉█"
 SHARES_SHOWN_FROM = 0.005
 
