@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -26,9 +27,9 @@ class StackEnv:
     database_url: str
 
 
-def state_dir() -> Path:
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the absolute state folder: `TTG_STATE_DIR`, else `.ttg` in the repository."""
-    named = os.environ.get("TTG_STATE_DIR", "")
+    named = environ.get("TTG_STATE_DIR", "")
     return Path(named).expanduser().resolve() if named else REPOSITORY / ".ttg"
 
 

@@ -77,7 +77,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     mode = environ.get("MODE") or "native"
     if mode not in _MODES:
         raise OperatorError(f"MODE={mode!r} is not known; use MODE=native, or leave it out.")
-    return Settings(state=env.state_dir(), cache=_cache_dir(environ), port_base=_port_base(environ))
+    return Settings(
+        state=env.state_dir(environ),
+        cache=_cache_dir(environ),
+        port_base=_port_base(environ),
+    )
 
 
 def current() -> Settings:

@@ -25,14 +25,20 @@ def test_children_follow_their_parent_in_the_order_of_their_start() -> None:
 
 
 def test_a_span_whose_parent_is_not_there_is_shown_all_the_same() -> None:
-    laid = rows(Trace("t", [span("orphan", "lost", 1_000, 5), span("its-child", "orphan", 1_001, 1)]))
+    laid = rows(
+        Trace("t", [span("orphan", "lost", 1_000, 5), span("its-child", "orphan", 1_001, 1)])
+    )
 
     assert [(row.span.id, row.depth) for row in laid] == [("orphan", 0), ("its-child", 1)]
 
 
 def test_shares_add_up_to_the_whole_and_each_moment_counts_once() -> None:
-    trace = Trace("t", [ROOT, span("a", "r", 1_000, 60, "process"),
-                        span("b", "a", 1_020, 30, "send"), span("c", "r", 1_070, 30, "store")])  # fmt: skip
+    spans = [
+        span("a", "r", 1_000, 60, "process"),
+        span("b", "a", 1_020, 30, "send"),
+        span("c", "r", 1_070, 30, "store"),
+    ]
+    trace = Trace("t", [ROOT, *spans])
 
     found = {share.name: share.duration_us for share in shares(trace)}
     assert found == {"process": 30, "send": 30, "store": 30, "time to glass": 10}
