@@ -39,8 +39,8 @@ scale: setup ## run N replicas of a stage, live (STAGE=normalize N=3)
 load: setup ## send events and account for each (RATE=2000 DURATION=30 BATCH=10)
 	@$(TTG) load $(call opt,RATE,rate) $(call opt,DURATION,duration) $(call opt,BATCH,batch)
 
-trace: setup ## draw the newest waterfall, or the one of ID=<trace id>
-	@$(TTG) trace $(ID)
+trace: setup ## draw the newest waterfall, or that of ID=<trace id> (SVG=file for a picture)
+	@$(TTG) trace $(ID) $(call opt,SVG,svg)
 
 headers: setup ## print records with their headers (TOPIC=events.normalized)
 	@$(TTG) headers $(TOPIC)

@@ -153,7 +153,7 @@ Then try:
   make ps                                 processes and their partitions
   make scale STAGE=normalize N=3          more of one stage, live
   make down                               stop; the data stays
-Query  {reached.glass_url}/v1/events?limit=10
+Query  {reached.glass_url}/v1/events?name=room.temperature
 Traces {reached.jaeger_url}
 Shell  . {settings.env_file}"""
     )

@@ -51,6 +51,15 @@ def test_the_newest_waterfall_is_drawn_in_the_terminal(stack: Stack) -> None:
         assert line in drawn.stdout
 
 
+def test_a_waterfall_is_written_as_a_picture(stack: Stack) -> None:
+    stored(stack)
+    path = stack.state_dir.parent / "waterfall.svg"
+
+    written = stack.ttg("trace", "--svg", str(path))
+    assert written.returncode == 0, written
+    assert f">{names.ROOT}<" in path.read_text()
+
+
 def test_a_second_up_changes_nothing(stack: Stack) -> None:
     before = stack.pids("normalize")
 

@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from libs.tracing.names import (
+    COMMIT,
+    COPY,
+    INSERT,
+    PROCESS,
+    QUEUE,
+    ROOT as ROOT_SPAN,
+    SEND,
+    SERVER,
+)
 from services.topology import PIPELINE, TOPICS
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +67,14 @@ def test_the_readme_names_every_stage_and_topic_of_the_map() -> None:
 
     for name in (*TOPICS, *(hop.stage for hop in PIPELINE)):
         assert name in text
+
+
+def test_the_readmes_picture_shows_every_span_of_a_waterfall() -> None:
+    said = set(re.findall(r">([^<>]+)</text>", (ROOT / "docs/images/waterfall.svg").read_text()))
+
+    hops = [verb.format(topic=t) for verb in (SEND, QUEUE, PROCESS) for t in TOPICS]
+    table = [verb.format(table="event") for verb in (COPY, INSERT)]
+    assert {ROOT_SPAN, SERVER, *hops, *table, COMMIT} <= said
 
 
 def test_no_package_registry_is_named_anywhere() -> None:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
 from tools.env import load
 from tools.errors import OperatorError
-from tools.trace import drawing, jaeger
+from tools.trace import drawing, jaeger, picture
 
 # Where output goes to a file, there is no width to ask for.
 _FILE_WIDTH = 120
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def trace(trace_id: str = "", *, json: bool = False) -> None:
+def trace(trace_id: str = "", *, json: bool = False, svg: Path | None = None) -> None:
     """Draw a waterfall, with what each part of the time went to.
 
     Examples::
 
         ttg trace
         ttg trace 4bf92f3577b34da6a3ce929d0e0e4736
+        ttg trace --svg waterfall.svg
 
     Parameters
     ----------
@@ -30,9 +32,13 @@ def trace(trace_id: str = "", *, json: bool = False) -> None:
         The `trace_id` of an answer; without it, the newest request that reached the glass.
     json
         Print the spans as JSON instead.
+    svg
+        Write the waterfall as a picture to this file, too.
     """
     jaeger_url = load().jaeger_url
     found = _named(jaeger_url, trace_id.lower()) if trace_id else _newest(jaeger_url)
+    if svg is not None:
+        _write(svg, picture.svg(found))
     if json:
         print(msgspec.json.encode(found).decode())  # noqa: T201
         return
@@ -58,3 +64,10 @@ def _newest(jaeger_url: str) -> jaeger.Trace:
     if found is None:
         raise OperatorError("there are no traces yet; send an event, or run `make load`.")
     return found
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {error.strerror}.") from error
