@@ -20,7 +20,8 @@ from libs.timestamps import Timestamp
 Scalar = str | int | float | bool | None
 
 # Within what PostgreSQL and a calendar hold: from 1970 up to the year 2100.
-_TimeUs = Annotated[int, Meta(ge=0, lt=4_102_444_800_000_000)]
+TIME_US_MAX = 4_102_444_800_000_000 - 1
+_TimeUs = Annotated[int, Meta(ge=0, le=TIME_US_MAX)]
 _Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
 # Version 00 of W3C trace context is always this long.
 _Traceparent = Annotated[str, Meta(min_length=55, max_length=55)]
@@ -206,6 +207,13 @@ def drop(origins: Sequence[Origin], dead: Collection[int]) -> list[Origin]:
             )
         first += count
     return kept
+
+
+def without(batch: Batch, dead: Collection[int]) -> Batch:
+    """Take the events at the places `dead` out of a batch; maybe none is left."""
+    doomed = frozenset(dead)
+    events = [event for place, event in enumerate(batch.events) if place not in doomed]
+    return msgspec.structs.replace(batch, origins=drop(batch.origins, doomed), events=events)
 
 
 def _separator(run: re.Match[str]) -> str:

@@ -19,8 +19,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Requests that are still running after this are cut off when the server stops.
-_GRACE_S = 12
+# Requests that are still running after this are cut off when the server stops: a part of the
+# drain's limit, so that what comes after it has time, too.
+_GRACE_S = 8
 # Connections past this are answered with 503 by the server itself.
 _CONNECTIONS_MAX = 4_096
 
@@ -56,6 +57,7 @@ async def serve(app: Application, host: str, port: int, stop: asyncio.Event) -> 
             port=port,
             http="httptools",
             loop="none",
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

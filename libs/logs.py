@@ -49,11 +49,13 @@ class _NotAgain(logging.Filter):
 
 def setup(stage: str, replica: int) -> None:
     """Send the logs of this process, its libraries' included, to stdout as JSON."""
+    # Without the values of local variables, which may be passwords and what customers sent.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(tracebacks),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,6 +1,10 @@
 """aiokafka behind two typed protocols, and the in-memory twin that tests use."""
 
-from libs.kafka.clients import consumer as consumer, producer as producer
+from libs.kafka.clients import (
+    consumer as consumer,
+    late_producer as late_producer,
+    producer as producer,
+)
 from libs.kafka.records import (
     Ack as Ack,
     Consumer as Consumer,

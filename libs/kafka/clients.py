@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiokafka import (
@@ -20,6 +20,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaConnectionError,
+    KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
 )
@@ -29,6 +30,8 @@ from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Rec
 from libs.kafka.settings import KafkaSettings
 
 _log = structlog.get_logger()
+
+_ARRIVE_AGAIN_S = 1.0
 
 
 @asynccontextmanager
@@ -52,6 +55,30 @@ async def producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Pr
         yield _Producer(client, settings)
     finally:
         await _close(client, settings)
+
+
+@asynccontextmanager
+async def late_producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Producer]:
+    """Yield a producer at once and start it as soon as Kafka answers, for a door that must open."""
+    late = _LateProducer()
+
+    async def arrive() -> None:
+        while True:
+            try:
+                async with producer(settings, client_id) as arrived:
+                    late.arrived = arrived
+                    await asyncio.get_running_loop().create_future()
+            except (Unavailable, KafkaError) as error:
+                _log.warning("waiting for Kafka", reason=str(error))
+                await asyncio.sleep(_ARRIVE_AGAIN_S)
+
+    arriving = asyncio.create_task(arrive())
+    try:
+        yield late
+    finally:
+        arriving.cancel()
+        with suppress(asyncio.CancelledError):
+            await arriving
 
 
 @asynccontextmanager
@@ -91,28 +118,57 @@ class _Producer:
         self._client = client
         self._settings = settings
 
+    def check(self) -> None:
+        """Nothing is known against it: a broker that is away shows by acks that do not come."""
+
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         try:
-            delivery = await asyncio.wait_for(
-                self._client.send(
-                    record.topic,
-                    record.value,
-                    key=record.key,
-                    partition=record.partition,
-                    headers=record.headers,
-                ),
-                self._settings.delivery_timeout_s,
-            )
+            async with asyncio.timeout(self._settings.delivery_timeout_s):
+                delivery = await self._hand_over(record)
         except MessageSizeTooLargeError as error:
             raise Rejected(f"the record is too large for {record.topic}: {error}") from error
-        except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as error:
+        except TimeoutError as error:
             raise Unavailable(f"Kafka took no record for {record.topic}") from error
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            raise Unavailable(f"Kafka took no record for {record.topic}: {error!r}") from error
         limit = asyncio.get_running_loop().call_later(
             self._settings.delivery_timeout_s, _give_up, acked, record.topic
         )
         delivery.add_done_callback(lambda done: _settle(done, acked, limit))
         return acked
+
+    async def _hand_over(self, record: Outgoing) -> asyncio.Future:
+        partitions = await self._client.partitions_for(record.topic)
+        return await self._client.send(
+            record.topic,
+            record.value,
+            key=record.key,
+            partition=record.partition % len(partitions),
+            headers=record.headers,
+        )
+
+
+class _LateProducer:
+    """A producer that may still be on its way."""
+
+    def __init__(self) -> None:
+        self.arrived: Producer | None = None
+
+    def check(self) -> None:
+        """Raise `Unavailable` until Kafka has answered for the first time."""
+        self._there().check()
+
+    async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        """Send; raises `Unavailable` until Kafka has answered for the first time."""
+        return await self._there().send(record)
+
+    def _there(self) -> Producer:
+        if self.arrived is None:
+            raise Unavailable("Kafka has not answered yet")
+        return self.arrived
 
 
 def _give_up(acked: asyncio.Future[Ack], topic: str) -> None:
@@ -128,7 +184,7 @@ def _settle(
     error = None if delivery.cancelled() else delivery.exception()
     if acked.done():
         return
-    if delivery.cancelled() or isinstance(error, KafkaTimeoutError | KafkaConnectionError):
+    if delivery.cancelled() or (isinstance(error, KafkaError) and error.retriable):
         acked.set_exception(Unavailable(f"Kafka did not acknowledge: {error!r}"))
     elif isinstance(error, MessageSizeTooLargeError):
         acked.set_exception(Rejected(f"Kafka refused the record as too large: {error}"))

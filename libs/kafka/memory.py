@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from libs.errors import Unavailable
+from libs.errors import Rejected, Unavailable
 from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Record
 
 _POLL_TIMEOUT_S = 0.05
@@ -17,10 +17,11 @@ _POLL_TIMEOUT_S = 0.05
 
 @dataclass
 class MemoryBroker:
-    """Topics as lists; `is_away` makes every send wait in vain, as a stopped broker does."""
+    """Topics as lists; while it `is_away` nothing can be sent."""
 
     partitions: int = 12
     is_away: bool = False
+    record_bytes_max: int = 1_000_000
     log: dict[Partition, list[Record]] = field(default_factory=lambda: defaultdict(list))
     committed: dict[tuple[str, Partition], int] = field(
         default_factory=dict[tuple[str, Partition], int]
@@ -61,11 +62,12 @@ class MemoryBroker:
 
     def append(self, record: Outgoing) -> Ack:
         """Write one record at the end of its partition."""
-        log = self.log[Partition(record.topic, record.partition)]
+        number = record.partition % self.partitions
+        log = self.log[Partition(record.topic, number)]
         now_us = time.time_ns() // 1000
         stored = Record(
             topic=record.topic,
-            partition=record.partition,
+            partition=number,
             offset=len(log),
             # Kafka's clock has milliseconds.
             appended_us=now_us // 1000 * 1000,
@@ -79,20 +81,30 @@ class MemoryBroker:
         # Wake those who wait now; the next to wait waits for the next record.
         self.written.set()
         self.written = asyncio.Event()
-        return Ack(record.topic, record.partition, stored.offset, stored.appended_us, now_us)
+        return Ack(record.topic, number, stored.offset, stored.appended_us, now_us)
 
 
 class _MemoryProducer:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
+    def check(self) -> None:
+        """Nothing is known against it, as with Kafka's own."""
+
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        if _size_bytes(record) > self._broker.record_bytes_max:
+            raise Rejected(f"the record is too large for {record.topic}")
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         if self._broker.is_away:
             acked.set_exception(Unavailable("the in-memory broker is away"))
         else:
             acked.set_result(self._broker.append(record))
         return acked
+
+
+def _size_bytes(record: Outgoing) -> int:
+    headers = sum(len(name.encode()) + len(value) for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers
 
 
 class _MemoryConsumer:

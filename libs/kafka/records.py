@@ -63,7 +63,12 @@ class Producer(Protocol):
 
         Waits only for room in the buffer. The future raises `Unavailable` when no ack came in
         time (the record may or may not be in the log) and `Rejected` when the broker refused it.
+        A topic with fewer partitions than the writer counts on takes the record all the same.
         """
+        ...
+
+    def check(self) -> None:
+        """Raise `Unavailable` if it is known that nothing can be sent now."""
         ...
 
 

@@ -22,8 +22,9 @@ class KafkaSettings(BaseSettings):
     # Compared with the uncompressed size; below the topic's max.message.bytes, because a record
     # that the broker refuses ends an idempotent producer.
     max_request_size: int = Field(default=1_000_000, ge=1_000)
-    # Past this wait for an ack, a stage stops uncommitted and the door answers 503.
-    delivery_timeout_s: float = Field(default=60.0, gt=0)
+    # The client sends again for as long as a broker is away; past this wait for an ack a stage
+    # stops uncommitted. The door answers 503 long before.
+    delivery_timeout_s: float = Field(default=300.0, gt=0)
 
     # Consumer. The session bounds how long a dead replica's partitions stand still.
     fetch_max_wait_ms: int = Field(default=100, ge=1)
@@ -37,4 +38,4 @@ class KafkaSettings(BaseSettings):
 
     # Both. A client that cannot say goodbye in this time is left behind.
     request_timeout_ms: int = Field(default=10_000, ge=1_000)
-    close_timeout_s: float = Field(default=5.0, gt=0)
+    close_timeout_s: float = Field(default=3.0, gt=0)

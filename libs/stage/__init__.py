@@ -1,9 +1,9 @@
 """When things happen: the loop, retries, dead letters, rebalance, drain."""
 
 from libs.stage.dead_letters import DeadLetters as DeadLetters
-from libs.stage.forward import Hop as Hop, forward as forward
+from libs.stage.forward import Transform as Transform, forward as forward
 from libs.stage.launch import launch as launch
-from libs.stage.reading import Place as Place, read_facts as read_facts
+from libs.stage.reading import Replica as Replica, read_facts as read_facts
 from libs.stage.retry import until_available as until_available
 from libs.stage.run import run as run, stop_on_signal as stop_on_signal
 from libs.stage.settings import StageSettings as StageSettings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
-from libs.stage.reading import Place, read_facts
+from libs.stage.reading import Replica, read_facts
 from libs.stage.retry import until_available
 
 _log = structlog.get_logger()
@@ -22,6 +23,9 @@ _REASON_CHARS_MAX = 1_000
 # What is kept of a value that is itself too large to be written again; the whole of it stays in
 # its own topic for as long as that keeps records.
 _CUT_VALUE_BYTES = 262_144
+_KEPT_WHEN_CUT = frozenset(
+    ("dlq.stage", "dlq.error.message", "dlq.orig.topic", "dlq.orig.partition", "dlq.orig.offset")
+)
 
 AnyBatch = RawBatch | NormalBatch | DecoratedBatch
 
@@ -29,9 +33,9 @@ AnyBatch = RawBatch | NormalBatch | DecoratedBatch
 class DeadLetters:
     """Writes the dead letters of one stage, durably, and ends the traces that end there."""
 
-    def __init__(self, producer: Producer, place: Place, emitter: tracing.Emitter) -> None:
+    def __init__(self, producer: Producer, replica: Replica, emitter: tracing.Emitter) -> None:
         self._producer = producer
-        self._place = place
+        self._replica = replica
         self._emitter = emitter
 
     async def bury(
@@ -49,21 +53,23 @@ class DeadLetters:
         self, record: Record, batch: AnyBatch, rejected: Sequence[Rejection], started_us: int
     ) -> None:
         """Dead-letter some events of a record, each as a record of its own with its origin."""
-        acked_us = 0
-        for rejection in rejected:
-            origin = _origin_of(batch.origins, rejection.index)
-            alone = msgspec.structs.replace(
-                batch,
-                origins=[msgspec.structs.replace(origin, first=0, count=1)],
-                events=[batch.events[rejection.index]],
-            )
-            headers = tracing.write_headers([origin], [])
-            ack = await self._write(record, encode(alone), headers, rejection.reason)
-            acked_us = ack.acked_us
-        places = {rejection.index for rejection in rejected}
-        ended = [origin for origin in batch.origins if _is_dead(origin, places)]
-        reason = rejected[0].reason
-        self._end_traces(record, batch, ended, reason, (started_us, acked_us))
+        acks = await asyncio.gather(*(self._write_event(record, batch, one) for one in rejected))
+        times_us = started_us, max(ack.acked_us for ack in acks)
+        reasons = {rejection.index: rejection.reason for rejection in rejected}
+        for origin in batch.origins:
+            places = range(origin.first, origin.first + origin.count)
+            if all(place in reasons for place in places):
+                self._end_traces(record, batch, [origin], reasons[origin.first], times_us)
+
+    async def _write_event(self, record: Record, batch: AnyBatch, rejection: Rejection) -> Ack:
+        origin = _origin_of(batch.origins, rejection.index)
+        alone = msgspec.structs.replace(
+            batch,
+            origins=[msgspec.structs.replace(origin, first=0, count=1)],
+            events=[batch.events[rejection.index]],
+        )
+        headers = tracing.write_headers([origin], [])
+        return await self._write(record, encode(alone), headers, rejection.reason)
 
     async def _write(
         self, record: Record, value: bytes | None, headers: Headers, reason: str
@@ -91,14 +97,11 @@ class DeadLetters:
         try:
             return await (await self._producer.send(letter))
         except Rejected:
-            whole = letter.value or b""
-            letter.value = whole[:_CUT_VALUE_BYTES]
-            letter.headers.append(("dlq.value.bytes", str(len(whole)).encode()))
-            return await (await self._producer.send(letter))
+            return await (await self._producer.send(_cut(letter)))
 
     def _headers(self, record: Record, reason: str) -> Headers:
         return [
-            ("dlq.stage", self._place.stage.encode()),
+            ("dlq.stage", self._replica.stage.encode()),
             ("dlq.error.message", reason[:_REASON_CHARS_MAX].encode()),
             ("dlq.orig.topic", record.topic.encode()),
             ("dlq.orig.partition", str(record.partition).encode()),
@@ -116,13 +119,13 @@ class DeadLetters:
         """Emit the failed end of each sampled origin that has no event left to go on."""
         started_us, ended_us = times_us
         carried = tracing.read_headers(record.headers)
-        read = read_facts(record, self._place, carried, batch, started_us)
+        read = read_facts(record, self._replica, carried, batch, started_us)
         for leg in tracing.legs(origins).values():
             failure = ("dead_lettered", reason)
             tracing.report_read(self._emitter, leg, read, ended_us, error=failure)
             if leg.origin.is_last:
                 dead = leg.origin.dead + leg.origin.count
-                outcome = tracing.Outcome(dead_lettered=dead, reason=reason)
+                outcome = tracing.Ending(dead_lettered=dead, reason=reason)
                 now_us = time.time_ns() // 1000
                 tracing.report_root(self._emitter, leg, outcome, max(ended_us, now_us))
 
@@ -145,5 +148,9 @@ def _origin_of(origins: Sequence[Origin], index: int) -> Origin:
     return next(o for o in origins if o.first <= index < o.first + o.count)
 
 
-def _is_dead(origin: Origin, places: set[int]) -> bool:
-    return all(place in places for place in range(origin.first, origin.first + origin.count))
+def _cut(letter: Outgoing) -> Outgoing:
+    """Keep of a letter what can be written for sure: our headers, and the start of its value."""
+    whole = letter.value or b""
+    kept = [(name, text) for name, text in letter.headers if name in _KEPT_WHEN_CUT]
+    size = ("dlq.value.bytes", str(len(whole)).encode())
+    return Outgoing(letter.topic, letter.partition, whole[:_CUT_VALUE_BYTES], headers=[*kept, size])

@@ -13,7 +13,7 @@ from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Outcome, RawBatch
 from libs.kafka import Ack, Outgoing, Producer, Record
 from libs.stage.dead_letters import DeadLetters
-from libs.stage.reading import Place, read_facts, trail_stop
+from libs.stage.reading import Replica, read_facts, trail_stop
 from libs.stage.run import Work
 
 In = TypeVar("In", RawBatch, NormalBatch)
@@ -21,7 +21,7 @@ Out = TypeVar("Out", NormalBatch, DecoratedBatch)
 
 
 @dataclass(frozen=True, slots=True)
-class Hop(Generic[In, Out]):
+class Transform(Generic[In, Out]):
     """What makes a stage the stage it is; both callables may raise `Rejected`."""
 
     writes: str
@@ -37,23 +37,25 @@ class _Sent:
     handed_us: int
 
 
-def forward(hop: Hop[In, Out], place: Place, producer: Producer, emitter: tracing.Emitter) -> Work:
+def forward(
+    transform: Transform[In, Out], replica: Replica, producer: Producer, emitter: tracing.Emitter
+) -> Work:
     """Make the work of a hop: each record keeps its partition, and its order within it."""
-    letters = DeadLetters(producer, place, emitter)
+    letters = DeadLetters(producer, replica, emitter)
 
     async def work(records: list[Record]) -> None:
         # Handed over in order, acknowledged together.
         sent = [await move(record) for record in records]
         for one in sent:
             if one is not None:
-                _report(emitter, place, one, await one.acked)
+                _report(emitter, replica, one, await one.acked)
 
     async def move(record: Record) -> _Sent | None:
         started_us = time.time_ns() // 1000
         batch = None
         try:
-            batch = hop.decode(record)
-            outcome = await hop.handle(batch)
+            batch = transform.decode(record)
+            outcome = await transform.handle(batch)
             if outcome.rejected:
                 await letters.bury_events(record, batch, outcome.rejected, started_us)
             if not outcome.batch.events:
@@ -70,22 +72,22 @@ def forward(hop: Hop[In, Out], place: Place, producer: Producer, emitter: tracin
         value = events.encode(onward)
         carried = tracing.read_headers(record.headers)
         handed_us = time.time_ns() // 1000
-        trail = [*carried.trail, trail_stop(record, place, started_us, handed_us)]
+        trail = [*carried.trail, trail_stop(record, replica, started_us, handed_us)]
         headers = tracing.write_headers(onward.origins, trail)
-        outgoing = Outgoing(hop.writes, record.partition, value, headers)
+        outgoing = Outgoing(transform.writes, record.partition, value, headers)
         acked = await producer.send(outgoing)
-        read = read_facts(record, place, carried, batch, started_us)
+        read = read_facts(record, replica, carried, batch, started_us)
         return _Sent(acked, list(legs.values()), read, handed_us)
 
     return work
 
 
-def _report(emitter: tracing.Emitter, place: Place, sent: _Sent, ack: Ack) -> None:
+def _report(emitter: tracing.Emitter, replica: Replica, sent: _Sent, ack: Ack) -> None:
     written = tracing.Written(
         topic=ack.topic,
         partition=ack.partition,
         offset=ack.offset,
-        client_id=place.client_id,
+        client_id=replica.client_id,
         handed_us=sent.handed_us,
         acked_us=ack.acked_us,
         events=sent.read.events,

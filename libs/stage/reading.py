@@ -10,21 +10,21 @@ from libs.tracing import Carried, Read, Stop
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Replica:
     """Which replica of which stage works; the stage is also its consumer group."""
 
     stage: str
-    replica: int
+    number: int
 
     @property
     def client_id(self) -> str:
         """How Kafka's own tools name this replica."""
-        return f"{self.stage}-{self.replica}"
+        return f"{self.stage}-{self.number}"
 
 
 def read_facts(
     record: Record,
-    place: Place,
+    replica: Replica,
     carried: Carried,
     batch: RawBatch | NormalBatch | DecoratedBatch | None,
     started_us: int,
@@ -34,8 +34,8 @@ def read_facts(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        group=place.stage,
-        client_id=place.client_id,
+        group=replica.stage,
+        client_id=replica.client_id,
         sent_us=carried.trail[-1].end_us if carried.trail else 0,
         appended_us=record.appended_us,
         started_us=started_us,
@@ -45,7 +45,7 @@ def read_facts(
     )
 
 
-def trail_stop(record: Record, place: Place, started_us: int, handed_us: int) -> Stop:
+def trail_stop(record: Record, replica: Replica, started_us: int, handed_us: int) -> Stop:
     """Make this stage's entry of the trail."""
     read = f"{record.topic}-{record.partition}-{record.offset}"
-    return Stop(place.stage, place.replica, read, record.polled_us, started_us, handed_us)
+    return Stop(replica.stage, replica.number, read, record.polled_us, started_us, handed_us)

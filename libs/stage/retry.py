@@ -6,11 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import stamina
-import structlog
 
 from libs.errors import Unavailable
-
-_log = structlog.get_logger()
 
 # Longer than a restart of a broker or a database; past it the stage stops and is restarted.
 RETRY_BUDGET_S = 300.0

@@ -1,6 +1,10 @@
 """Which spans there are, how their context travels, and where they go."""
 
-from libs.tracing.context import SpanRef as SpanRef, parse_traceparent as parse_traceparent
+from libs.tracing.context import (
+    SpanRef as SpanRef,
+    adopt as adopt,
+    parse_traceparent as parse_traceparent,
+)
 from libs.tracing.door import (
     Answer as Answer,
     Request as Request,
@@ -8,7 +12,7 @@ from libs.tracing.door import (
     report_request as report_request,
 )
 from libs.tracing.glass import (
-    Outcome as Outcome,
+    Ending as Ending,
     Stored as Stored,
     report_root as report_root,
     report_store as report_store,

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from libs.tracing import names
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# Strict, because what another producer wrote here becomes an id and a time of our own spans.
+_GLASS = re.compile(r"(?!0{16})([0-9a-f]{16})-([0-9]{1,16})")
+# What the W3C asks everybody to carry on; more may be dropped.
+_TRACESTATE_CHARS_MAX = 512
 _SAMPLED_ENDINGS = frozenset("13579bdf")
 # The system's own entropy: ids stay apart also when replicas start in the same moment.
 _ids = random.SystemRandom()
@@ -67,12 +71,24 @@ def parse_glass(tracestate: str) -> Glass | None:
     for member in tracestate.split(","):
         key, _, value = member.strip().partition("=")
         if key == names.TRACESTATE_MEMBER:
-            root, _, received = value.partition("-")
-            try:
-                return Glass(int(root, 16), int(received))
-            except ValueError:
-                return None
+            match = _GLASS.fullmatch(value)
+            return Glass(int(match[1], 16), int(match[2])) if match else None
     return None
+
+
+def adopt(traceparent: str, tracestate: str) -> tuple[str, str]:
+    """Take over a context that a foreign producer set: its trace goes on, and stays theirs.
+
+    Gives a `traceparent` of version 00, empty if there is no valid one, and the `tracestate` of
+    others. Our own member is left out: the root it names is emitted by the record it was made for.
+    """
+    ref = parse_traceparent(traceparent)
+    if ref is None:
+        return "", ""
+    members = [member.strip() for member in tracestate.split(",")]
+    theirs = ",".join(m for m in members if m and not m.startswith(f"{names.TRACESTATE_MEMBER}="))
+    is_fit = theirs.isascii() and theirs.isprintable() and len(theirs) <= _TRACESTATE_CHARS_MAX
+    return format_traceparent(ref), theirs if is_fit else ""
 
 
 def format_glass(glass: Glass) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opentelemetry.trace import SpanKind
 
@@ -39,6 +39,10 @@ class Request:
     def tracestate(self) -> str:
         """Our member of `tracestate`: the root that waits at the end of the pipeline."""
         return format_glass(Glass(self.root_id, self.received_us))
+
+    def sampled(self) -> Request:
+        """The same request, sampled."""
+        return replace(self, is_sampled=True)
 
     def traceparent(self, send_id: int) -> str:
         """The context of one part of the request: its send span."""

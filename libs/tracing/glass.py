@@ -26,8 +26,8 @@ class Stored:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of one origin's events."""
+class Ending:
+    """What became of a request's events, as far as the stage that ends its trace has seen them."""
 
     stored: int = 0
     already_there: int = 0
@@ -66,19 +66,20 @@ def report_store(emitter: Emitter, leg: Leg, stored: Stored) -> None:
         )
 
 
-def report_root(emitter: Emitter, leg: Leg, outcome: Outcome, ended_us: int) -> None:
+def report_root(emitter: Emitter, leg: Leg, ending: Ending, ended_us: int) -> None:
     """Emit the root of a waterfall that started at our door; it failed if an event did."""
     if leg.glass is None:
         return
     attributes: Attributes = {
         names.SHAPE: "glass",
         names.TENANT: leg.origin.tenant,
-        names.EVENTS_STORED: outcome.stored,
-        names.EVENTS_ALREADY_THERE: outcome.already_there,
-        names.EVENTS_DEAD_LETTERED: outcome.dead_lettered,
+        names.REQUEST_EVENTS: leg.origin.total,
+        names.EVENTS_STORED: ending.stored,
+        names.EVENTS_ALREADY_THERE: ending.already_there,
+        names.EVENTS_DEAD_LETTERED: ending.dead_lettered,
     }
-    if outcome.reason:
-        attributes[names.DEAD_LETTER_REASON] = outcome.reason
+    if ending.reason:
+        attributes[names.DEAD_LETTER_REASON] = ending.reason
     emitter.emit(
         Span(
             name=names.ROOT,
@@ -87,8 +88,8 @@ def report_root(emitter: Emitter, leg: Leg, outcome: Outcome, ended_us: int) -> 
             start_us=leg.glass.received_us,
             end_us=ended_us,
             attributes=attributes,
-            error_type="dead_lettered" if outcome.dead_lettered or outcome.reason else "",
-            error_text=outcome.reason,
+            error_type="dead_lettered" if ending.dead_lettered or ending.reason else "",
+            error_text=ending.reason,
             is_of_pipeline=True,
         )
     )

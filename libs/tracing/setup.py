@@ -19,7 +19,7 @@ from libs.tracing.spans import Emitter, NoEmitter, SdkEmitter
 
 _log = structlog.get_logger()
 
-_FLUSH_LIMIT_S = 5.0
+_FLUSH_LIMIT_S = 3.0
 # The kernel's boot id is one value for a machine and all containers on it, so a backend does
 # not "correct" the clocks of stages that share one.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -27,7 +27,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @asynccontextmanager
 async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
-    """Yield where this process's spans go; at the end export what is left, for 5 s at most."""
+    """Yield where this process's spans go; at the end export what is left, for 3 s at most."""
     settings = ExportSettings()
     if settings.sdk_disabled or settings.traces_exporter == "none":
         yield NoEmitter()

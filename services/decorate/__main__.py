@@ -14,21 +14,21 @@ from services.topology import DECORATE
 
 async def main() -> None:
     settings = Settings()
-    place = stage.Place(DECORATE.stage, settings.replica)
-    logs.setup(place.stage, place.replica)
+    replica = stage.Replica(DECORATE.stage, settings.replica)
+    logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
     source = lookup.source(settings.entities, settings.database_url.get_secret_value())
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
-        tracing.exporting(place.stage, place.replica) as emitter,
-        lookup.following(source, settings.reload_s) as found,
-        kafka.producer(settings.kafka, place.client_id) as producer,
+        tracing.exporting(replica.stage, replica.number) as emitter,
+        lookup.following(source, settings.reload_s, stop) as found,
+        kafka.producer(settings.kafka, replica.client_id) as producer,
         kafka.consumer(
             settings.kafka,
             DECORATE.reads,
-            group=place.stage,
-            client_id=place.client_id,
+            group=replica.stage,
+            client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
         ) as consumer,
     ):
@@ -36,13 +36,13 @@ async def main() -> None:
         async def handle(batch: NormalBatch) -> Outcome[DecoratedBatch]:
             return Outcome(decorate(batch, found.entities))
 
-        hop = stage.Hop(
+        transform = stage.Transform(
             writes=DECORATE.writes,
             decode=lambda record: decode(NormalBatch, record.value),
             handle=handle,
         )
         structlog.get_logger().info("ready")
-        await stage.run(consumer, stage.forward(hop, place, producer, emitter), stop)
+        await stage.run(consumer, stage.forward(transform, replica, producer, emitter), stop)
 
 
 if __name__ == "__main__":

@@ -133,11 +133,12 @@ def source(where: str, database_url: str) -> Source:
 
 
 @contextlib.asynccontextmanager
-async def following(source: Source, every_s: float) -> AsyncGenerator[Lookup]:
+async def following(source: Source, every_s: float, stop: asyncio.Event) -> AsyncGenerator[Lookup]:
     """Yield the entities, and read them again whenever they change.
 
     Raises `Unavailable` if they cannot be had at the start. Later a change that cannot be read is
-    logged, and what was there before stays.
+    logged, and what was there before stays; an error that is not expected sets `stop`, and is
+    raised at the end.
     """
     try:
         entities = await source.read()
@@ -147,6 +148,7 @@ async def following(source: Source, every_s: float) -> AsyncGenerator[Lookup]:
     _tell("entities loaded", entities)
     lookup = Lookup(entities)
     task = asyncio.create_task(_follow(lookup, source, every_s))
+    task.add_done_callback(lambda _done: stop.set())
     try:
         yield lookup
     finally:

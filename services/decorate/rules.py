@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from libs.events import DecoratedBatch, DecoratedEvent, NormalBatch, Scalar
 
@@ -12,12 +14,16 @@ from libs.events import DecoratedBatch, DecoratedEvent, NormalBatch, Scalar
 ENTITY_ATTRIBUTES = ("entity", "service", "service.name", "host")
 
 
+# PostgreSQL holds no U+0000 in text.
+_Text = Annotated[str, Meta(max_length=255, pattern=r"^[^\x00]*$")]
+
+
 class Entity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whom a service or a host belongs to."""
 
-    owner: str | None = None
-    team: str | None = None
-    region: str | None = None
+    owner: _Text | None = None
+    team: _Text | None = None
+    region: _Text | None = None
 
 
 class Entities(msgspec.Struct, frozen=True):

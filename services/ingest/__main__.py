@@ -14,14 +14,14 @@ from services.topology import INGEST, PARTITIONS
 
 async def main() -> None:
     settings = Settings()
-    place = stage.Place(INGEST.stage, settings.replica)
-    logs.setup(place.stage, place.replica)
+    replica = stage.Replica(INGEST.stage, settings.replica)
+    logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last ack.
     async with (
-        tracing.exporting(place.stage, place.replica) as emitter,
-        kafka.producer(settings.kafka, place.client_id) as producer,
+        tracing.exporting(replica.stage, replica.number) as emitter,
+        kafka.late_producer(settings.kafka, replica.client_id) as producer,
     ):
         aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, stop)
         sampler = tracing.Sampler(settings.sampling, time.monotonic)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -61,6 +62,9 @@ class _OpenRecord:
         self.size_bytes += len(part.encoded) + _ORIGIN_BYTES
 
 
+# The requests behind the records are answered or cut off by then.
+_DRAIN_LIMIT_S = 2.0
+
 # What an origin takes in a record, rounded up: contexts, times, counts and a tenant's name.
 _ORIGIN_BYTES = 512
 
@@ -91,6 +95,20 @@ def cut(events: Sequence[SentEvent], settings: Settings) -> list[Part]:
         size_bytes += len(encoded) + 1
     parts.append(Part(len(open_part), b",".join(open_part)))
     return parts
+
+
+class Held:
+    """The bytes of one body that is being read."""
+
+    def __init__(self, aggregator: Aggregator) -> None:
+        self._aggregator = aggregator
+        self.size_bytes = 0
+
+    def add(self, size_bytes: int) -> None:
+        """Hold more. Raises `Unavailable` if there is no room for it."""
+        self._aggregator.check_room(size_bytes)
+        self._aggregator.buffered_bytes += size_bytes
+        self.size_bytes += size_bytes
 
 
 class Aggregator:
@@ -124,11 +142,21 @@ class Aggregator:
 
     def check_room(self, size_bytes: int) -> None:
         """Raise `Unavailable` if a request of this size must not come in now."""
+        self._producer.check()
         if self.buffered_bytes + size_bytes > self._settings.buffered_bytes_max:
             raise Unavailable("the door's buffer is full")
         oldest_s = next(iter(self._unacked.values()), None)
         if oldest_s is not None and time.monotonic() - oldest_s > self._settings.stall_s:
             raise Unavailable("Kafka does not acknowledge")
+
+    @contextmanager
+    def reading(self) -> Generator[Held]:
+        """Hold what is read of a body, so that it counts before it is a request."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self._release(held.size_bytes)
 
     async def add(self, intake: Intake) -> list[Ack]:
         """Put a request into records and wait until Kafka has them: one ack for each part.
@@ -150,11 +178,14 @@ class Aggregator:
             raise Unavailable(f"Kafka did not acknowledge within {limit_s} s") from error
 
     async def drain(self) -> None:
-        """Close the open records and wait until everything is acknowledged or has failed."""
+        """Close the open records and wait a moment until all of them are acknowledged.
+
+        Nobody has been told yet that the rest was accepted.
+        """
         for lane in list(self._open):
             self._close(lane)
-        while self._flights:
-            await asyncio.wait(self._flights)
+        if self._flights:
+            await asyncio.wait(self._flights, timeout=_DRAIN_LIMIT_S)
 
     def _place(self, intake: Intake) -> list[asyncio.Future[Ack]]:
         if len(intake.parts) == 1:

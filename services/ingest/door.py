@@ -72,29 +72,28 @@ class Door:
             await _answer(send, 200, {"status": "ok"})
 
     async def _events(self, scope: Scope, receive: Receive, send: Send, received_us: int) -> None:
-        if scope["method"] != "POST":
-            await _answer(send, 405, {"error": "events are sent by POST"}, {"Allow": "POST"})
-            return
         headers = dict(scope["headers"])
+        caller = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+        request = tracing.begin(received_us, is_sampled=False, caller=caller)
         intake: Intake | None = None
         body = b""
-        acks: list[Ack] = []
         try:
-            tenant = self._tenant(headers)
+            tenant = self._check(scope["method"], headers)
             body = await self._body(headers, receive)
-            intake = self._admit(tenant, headers, body, received_us)
-            if intake.parts:
-                acks = await self._aggregator.add(intake)
+            intake = self._admit(request, tenant, headers, body)
+            acks = await self._aggregator.add(intake) if intake.parts else []
         except Refused as refused:
-            await _answer(send, refused.status, refused.body, refused.headers)
+            answer = {**refused.body, "trace_id": request.id}
+            await _answer(send, refused.status, answer, refused.headers)
         except Unavailable as error:
-            await self._answer_unavailable(send, intake, len(body), error)
+            await self._answer_unavailable(send, request, error)
+            if intake is not None and intake.send_ids:
+                self._report(intake, 503, len(body), [])
         else:
-            await self._answer_accepted(send, intake, len(body), acks)
+            await self._answer_accepted(send, intake)
+            self._report(intake, 202, len(body), acks)
 
-    async def _answer_accepted(
-        self, send: Send, intake: Intake, body_bytes: int, acks: list[Ack]
-    ) -> None:
+    async def _answer_accepted(self, send: Send, intake: Intake) -> None:
         request = intake.request
         answer = {
             "accepted": intake.total,
@@ -102,8 +101,29 @@ class Door:
             "sampled": request.is_sampled,
         }
         await _answer(send, 202, answer)
-        if request.is_sampled:
-            self._report(intake, 202, body_bytes, acks)
+
+    async def _answer_unavailable(
+        self, send: Send, request: tracing.Request, error: Unavailable
+    ) -> None:
+        answer = {"error": f"{error}; send the same events again later", "trace_id": request.id}
+        await _answer(send, 503, answer, {"Retry-After": str(self._settings.retry_after_s)})
+
+    def _check(self, method: str, headers: dict[bytes, bytes]) -> str:
+        """Check all that can be known before the body is read; gives the tenant."""
+        if method != "POST":
+            raise Refused(405, {"error": "events are sent by POST"}, Allow="POST")
+        if b"upgrade" in headers:
+            # The server's parser stops at such a head, and would lose the body.
+            answer = {"error": "only HTTP/1.1 is spoken here; send it without an Upgrade header"}
+            raise Refused(400, answer, Connection="close")
+        tenant = self._tenant(headers)
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if encoding.lower() != "identity":
+            raise Refused(415, {"error": f"the content encoding {encoding!r} is not supported"})
+        if len(headers.get(b"ordering-key", b"")) > _ORDERING_KEY_BYTES_MAX:
+            limit = _ORDERING_KEY_BYTES_MAX
+            raise Refused(400, {"error": f"the Ordering-Key is longer than {limit} bytes"})
+        return tenant
 
     def _tenant(self, headers: dict[bytes, bytes]) -> str:
         key = headers.get(b"api-key")
@@ -124,7 +144,7 @@ class Door:
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 if declared_bytes <= limit or read_bytes_max:
-                    body, size_bytes = await _read(receive, limit, limit + read_bytes_max)
+                    body, size_bytes = await self._read(receive, limit, limit + read_bytes_max)
         except TimeoutError as error:
             raise Refused(
                 408, {"error": "the body did not come in time"}, Connection="close"
@@ -134,32 +154,53 @@ class Door:
             raise Refused(413, {"error": reason}, Connection="close")
         return body
 
+    async def _read(self, receive: Receive, keep_bytes: int, read_bytes: int) -> tuple[bytes, int]:
+        """Read a body and return it with its size; what is past `keep_bytes` is dropped.
+
+        It is read all the same, up to `read_bytes`: a client that is cut off while it sends does
+        not get to see why.
+        """
+        chunks: list[bytes] = []
+        size_bytes = 0
+        more = True
+        with self._aggregator.reading() as held:
+            while more and size_bytes <= read_bytes:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(400, {"error": "the client left before the end of the body"})
+                part = message.get("body", b"")
+                size_bytes += len(part)
+                if size_bytes <= keep_bytes:
+                    held.add(len(part))
+                    chunks.append(part)
+                more = message.get("more_body", False)
+        return b"".join(chunks), size_bytes
+
     def _admit(
-        self, tenant: str, headers: dict[bytes, bytes], body: bytes, received_us: int
+        self,
+        request: tracing.Request,
+        tenant: str,
+        headers: dict[bytes, bytes],
+        body: bytes,
     ) -> Intake:
         self._aggregator.check_room(len(body))
-        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
-        if encoding != "identity":
-            raise Refused(415, {"error": f"the content encoding {encoding!r} is not supported"})
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        events = self._parsed(body, content_type)
+        events = self._parsed(body, headers.get(b"content-type", b"").decode("latin-1"))
         try:
             parts = cut(events, self._settings)
         except Rejected as error:
             raise Refused(413, {"error": error.reason}) from error
-        caller = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         # A request without events never reaches the glass, so it has no waterfall.
-        is_sampled = bool(parts) and self._sampler.decide()
-        request = tracing.begin(received_us, is_sampled=is_sampled, caller=caller)
-        key = headers.get(b"ordering-key")
-        if key is not None and len(key) > _ORDERING_KEY_BYTES_MAX:
-            limit = _ORDERING_KEY_BYTES_MAX
-            raise Refused(400, {"error": f"the Ordering-Key is longer than {limit} bytes"})
-        return Intake(request, tenant, len(events), parts, key)
+        if parts and self._sampler.decide():
+            request = request.sampled()
+        return Intake(request, tenant, len(events), parts, headers.get(b"ordering-key"))
 
     def _parsed(self, body: bytes, content_type: str) -> list[SentEvent]:
         try:
-            events = rules.parse(body, content_type, self._new_event_id)
+            return rules.parse(
+                body, content_type, self._new_event_id, self._settings.request_events_max
+            )
+        except rules.TooMany as error:
+            raise Refused(413, {"error": str(error)}) from error
         except rules.Unsupported as error:
             raise Refused(415, {"error": str(error)}) from error
         except rules.Malformed as error:
@@ -170,24 +211,11 @@ class Door:
                 "violations": error.listed,
             }
             raise Refused(422, answer) from error
-        if len(events) > self._settings.request_events_max:
-            limit = self._settings.request_events_max
-            raise Refused(413, {"error": f"{len(events)} events, the limit is {limit} a request"})
-        return events
-
-    async def _answer_unavailable(
-        self, send: Send, intake: Intake | None, body_bytes: int, error: Unavailable
-    ) -> None:
-        retry_after = str(self._settings.retry_after_s)
-        answer: dict[str, object] = {"error": f"{error}; send the same events again later"}
-        if intake is not None:
-            answer["trace_id"] = intake.request.id
-        await _answer(send, 503, answer, {"Retry-After": retry_after})
-        if intake is not None and intake.send_ids and intake.request.is_sampled:
-            self._report(intake, 503, body_bytes, [])
 
     def _report(self, intake: Intake, status: int, body_bytes: int, acks: list[Ack]) -> None:
-        """Emit the first spans of the waterfall; without acks the sends have failed."""
+        """Emit the first spans of a sampled waterfall; without acks the sends have failed."""
+        if not intake.request.is_sampled:
+            return
         now_us = time.time_ns() // 1000
         answer = tracing.Answer(
             status=status,
@@ -216,27 +244,6 @@ class Door:
             events=events,
             error_type="" if ack else "timeout",
         )
-
-
-async def _read(receive: Receive, keep_bytes: int, read_bytes: int) -> tuple[bytes, int]:
-    """Read a body and return it with its size; what is past `keep_bytes` is dropped.
-
-    It is read all the same, up to `read_bytes`: a client that is cut off while it sends does not
-    get to see why.
-    """
-    chunks: list[bytes] = []
-    size_bytes = 0
-    more = True
-    while more and size_bytes <= read_bytes:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(400, {"error": "the client left before the end of the body"})
-        part = message.get("body", b"")
-        size_bytes += len(part)
-        if size_bytes <= keep_bytes:
-            chunks.append(part)
-        more = message.get("more_body", False)
-    return b"".join(chunks), size_bytes
 
 
 async def _answer(

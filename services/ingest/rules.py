@@ -27,6 +27,10 @@ class Malformed(Exception):
     """The body cannot be read at all."""
 
 
+class TooMany(Exception):
+    """The body holds more events than a request may."""
+
+
 class Unsupported(Exception):
     """The body is of a type that is not read here."""
 
@@ -40,18 +44,21 @@ class Violations(Exception):
         self.total = len(found)
 
 
-def parse(body: bytes, content_type: str, new_event_id: Callable[[], str]) -> list[SentEvent]:
+def parse(
+    body: bytes, content_type: str, new_event_id: Callable[[], str], events_max: int
+) -> list[SentEvent]:
     """Read a body: one event, a list of events, or one event a line; maybe none.
 
     Each event has its id then. Of a key that stands twice in an object the last one counts.
-    Raises `Unsupported`, `Malformed`, or `Violations` with everything that is wrong.
+    Raises `Unsupported`, `Malformed`, `TooMany`, or `Violations` with everything that is wrong.
     """
     is_lines = _is_lines(content_type)
     if not body.strip():
         raise Malformed("the body is empty")
     events = _read_typed(body, is_lines=is_lines)
     if events is None:
-        raise Violations(_find_violations(body, is_lines=is_lines))
+        raise Violations(_find_violations(body, events_max, is_lines=is_lines))
+    _check_count(events, events_max)
     for event in events:
         event.event_id = new_event_id() if event.event_id is None else event.event_id.lower()
     return events
@@ -80,12 +87,19 @@ def _read_typed(body: bytes, *, is_lines: bool) -> list[SentEvent] | None:
     return events if validation.are_valid(events, look_for_controls=look) else None
 
 
-def _find_violations(body: bytes, *, is_lines: bool) -> list[Violation]:
+def _check_count(events: Sequence[object], events_max: int) -> None:
+    if len(events) > events_max:
+        raise TooMany(f"{len(events)} events, the limit is {events_max} a request")
+
+
+def _find_violations(body: bytes, events_max: int, *, is_lines: bool) -> list[Violation]:
     try:
         sent = _untyped.decode_lines(body) if is_lines else _untyped.decode(body)
         if not isinstance(sent, dict | list):
             raise Malformed("the body must be an event, or a list of events")
         events = cast("list[object]", sent if isinstance(sent, list) else [sent])
+        # Before each of them is looked at, which takes its time.
+        _check_count(events, events_max)
         found = list(validation.violations(events))
     except RecursionError as error:
         raise Malformed("the body is nested too deeply") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.keys import read_keys
@@ -18,7 +20,7 @@ class Settings(StageSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=7400, ge=0, le=65_535)
     # `tenant=key`, separated by commas; a tenant may have several keys.
-    api_keys: SecretStr = Field(default=..., validation_alias=AliasChoices("INGEST_API_KEYS"))
+    api_keys: SecretStr = Field(default=..., validation_alias="INGEST_API_KEYS")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
 
     # A larger body is refused with 413.
@@ -43,6 +45,15 @@ class Settings(StageSettings):
     stall_s: float = Field(default=3.0, gt=0)
     # What `Retry-After` says.
     retry_after_s: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if self.record_bytes_max > self.kafka.max_request_size:
+            raise ValueError(
+                f"INGEST_RECORD_BYTES_MAX must not be above KAFKA_MAX_REQUEST_SIZE, "
+                f"which is {self.kafka.max_request_size}"
+            )
+        return self
 
     @field_validator("api_keys")
     @classmethod

@@ -7,7 +7,7 @@ import structlog
 from libs import kafka, logs, stage, tracing
 from libs.events import NormalBatch, Outcome, RawBatch
 from libs.kafka import Record
-from services.normalize.foreign import Place, decode_raw
+from services.normalize.foreign import Position, decode_raw
 from services.normalize.rules import normalize
 from services.normalize.settings import Settings
 from services.topology import NORMALIZE
@@ -15,38 +15,39 @@ from services.topology import NORMALIZE
 
 async def main() -> None:
     settings = Settings()
-    place = stage.Place(NORMALIZE.stage, settings.replica)
-    logs.setup(place.stage, place.replica)
+    replica = stage.Replica(NORMALIZE.stage, settings.replica)
+    logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
-        tracing.exporting(place.stage, place.replica) as emitter,
-        kafka.producer(settings.kafka, place.client_id) as producer,
+        tracing.exporting(replica.stage, replica.number) as emitter,
+        kafka.producer(settings.kafka, replica.client_id) as producer,
         kafka.consumer(
             settings.kafka,
             NORMALIZE.reads,
-            group=place.stage,
-            client_id=place.client_id,
+            group=replica.stage,
+            client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
         ) as consumer,
     ):
-        hop = stage.Hop(writes=NORMALIZE.writes, decode=decode, handle=handle)
+        transform = stage.Transform(writes=NORMALIZE.writes, decode=decode, handle=handle)
         structlog.get_logger().info("ready")
-        await stage.run(consumer, stage.forward(hop, place, producer, emitter), stop)
+        await stage.run(consumer, stage.forward(transform, replica, producer, emitter), stop)
 
 
 def decode(record: Record) -> RawBatch:
     carried = tracing.read_headers(record.headers)
-    place = Place(
+    traceparent, tracestate = tracing.adopt(carried.traceparent, carried.tracestate)
+    position = Position(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         appended_us=record.appended_us,
-        traceparent=carried.traceparent,
-        tracestate=carried.tracestate,
+        traceparent=traceparent,
+        tracestate=tracestate,
     )
-    return decode_raw(record.value, place)
+    return decode_raw(record.value, position)
 
 
 async def handle(batch: RawBatch) -> Outcome[NormalBatch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import cast
@@ -12,22 +11,21 @@ import msgspec
 
 from libs import validation
 from libs.errors import Rejected
-from libs.events import Origin, RawBatch, RawEvent, decode
+from libs.events import TIME_US_MAX, Origin, RawBatch, RawEvent, decode
 from libs.validation import SentEvent
 
 TENANT = "default"
 
-# Ids are made from the place of the record: the same record read again has the same ids.
+# Ids are made from the position of the record: the same record read again has the same ids.
 _NAMESPACE = UUID("6f1d3c1e-5a0b-5c53-9d0a-3f0c8f3f7a42")
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REASONS_MAX = 3
 
 _untyped = msgspec.json.Decoder(float_hook=float)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record stands, when the log took it (µs), and the context in its headers."""
+class Position:
+    """Where a record stands, when the log took it (µs), and its context if it is valid."""
 
     topic: str
     partition: int
@@ -37,7 +35,7 @@ class Place:
     tracestate: str = ""
 
 
-def decode_raw(value: bytes | None, place: Place) -> RawBatch:
+def decode_raw(value: bytes | None, position: Position) -> RawBatch:
     """Read a record of `events.raw`, our own or a foreign one. Raises `Rejected`.
 
     A foreign record holds one event, a list of events, or `{"events": [...]}`.
@@ -48,7 +46,7 @@ def decode_raw(value: bytes | None, place: Place) -> RawBatch:
         sent = _foreign_events(value)
         if sent is None:
             raise
-    return _adopt(sent, place)
+    return _adopt(sent, position)
 
 
 def _foreign_events(value: bytes | None) -> list[object] | None:
@@ -69,7 +67,7 @@ def _foreign_events(value: bytes | None) -> list[object] | None:
     return cast("list[object]", events) if is_ours else None
 
 
-def _adopt(sent: list[object], place: Place) -> RawBatch:
+def _adopt(sent: list[object], position: Position) -> RawBatch:
     if not sent:
         raise Rejected("the record holds no events")
     found = [
@@ -79,10 +77,10 @@ def _adopt(sent: list[object], place: Place) -> RawBatch:
     if found:
         raise Rejected("not events: " + "; ".join(found))
     events = [
-        _raw(event, _id(place, index))
+        _raw(event, _id(position, index))
         for index, event in enumerate(msgspec.convert(sent, list[SentEvent]))
     ]
-    return RawBatch(origins=[_origin(place, len(events))], events=events)
+    return RawBatch(origins=[_origin(position, len(events))], events=events)
 
 
 def _raw(event: SentEvent, new_id: str) -> RawEvent:
@@ -92,23 +90,25 @@ def _raw(event: SentEvent, new_id: str) -> RawEvent:
     )
 
 
-def _origin(place: Place, count: int) -> Origin:
-    is_context = _TRACEPARENT.fullmatch(place.traceparent) is not None
+def _origin(position: Position, count: int) -> Origin:
     return Origin(
         tenant=TENANT,
-        received_us=place.appended_us,
+        # A foreign topic may keep the producers' own times, whatever these are.
+        received_us=min(max(position.appended_us, 0), TIME_US_MAX),
         first=0,
         count=count,
         total=count,
-        traceparent=place.traceparent if is_context else _new_traceparent(place),
-        tracestate=place.tracestate if is_context else "",
+        traceparent=position.traceparent or _new_traceparent(position),
+        tracestate=position.tracestate,
     )
 
 
-def _new_traceparent(place: Place) -> str:
+def _new_traceparent(position: Position) -> str:
     """Give a record without a context ids of its own, not sampled: the id of its request."""
-    return f"00-{UUID(_id(place, -1)).hex}-{UUID(_id(place, -2)).hex[:16]}-00"
+    return f"00-{UUID(_id(position, -1)).hex}-{UUID(_id(position, -2)).hex[:16]}-00"
 
 
-def _id(place: Place, index: int) -> str:
-    return str(uuid5(_NAMESPACE, f"{place.topic}-{place.partition}-{place.offset}-{index}"))
+def _id(position: Position, index: int) -> str:
+    # With the time, because a topic that is made anew counts its offsets from 0 again.
+    where = f"{position.topic}-{position.partition}-{position.offset}-{position.appended_us}"
+    return str(uuid5(_NAMESPACE, f"{where}-{index}"))

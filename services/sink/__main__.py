@@ -13,25 +13,25 @@ from services.topology import SINK
 
 async def main() -> None:
     settings = Settings()
-    place = stage.Place(SINK.stage, settings.replica)
-    logs.setup(place.stage, place.replica)
+    replica = stage.Replica(SINK.stage, settings.replica)
+    logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
-        tracing.exporting(place.stage, place.replica) as emitter,
-        store.opened(settings.database_url.get_secret_value(), place.client_id) as events,
-        kafka.producer(settings.kafka, place.client_id) as producer,
+        tracing.exporting(replica.stage, replica.number) as emitter,
+        store.opened(settings.database_url.get_secret_value(), replica.client_id) as events,
+        kafka.producer(settings.kafka, replica.client_id) as producer,
         kafka.consumer(
             settings.kafka,
             SINK.reads,
-            group=place.stage,
-            client_id=place.client_id,
+            group=replica.stage,
+            client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
         ) as consumer,
     ):
-        letters = stage.DeadLetters(producer, place, emitter)
-        writer = Writer(events, letters, emitter, place, settings.transaction_events_max)
+        letters = stage.DeadLetters(producer, replica, emitter)
+        writer = Writer(events, letters, emitter, replica, settings.transaction_events_max)
         structlog.get_logger().info("ready")
         await stage.run(consumer, writer.work, stop)
 

@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import asyncpg
-import structlog
 
 from libs.errors import Rejected, Unavailable
 from services.sink import schema
 from services.sink.rules import Counts, Row
-
-_log = structlog.get_logger()
 
 _CONNECT_TIMEOUT_S = 5.0
 _STATEMENT_TIMEOUT_S = 30.0
@@ -91,6 +88,10 @@ class Receipt:
     conflicts: dict[int, Counts] = field(default_factory=dict[int, Counts])
 
 
+class CommitInDoubt(Unavailable):
+    """The answer to a COMMIT was lost: the rows may be stored, and may be sent again."""
+
+
 class Store:
     """One connection, opened when needed and given up when it fails."""
 
@@ -111,6 +112,26 @@ class Store:
             return await _write(connection, rows)
         except _REFUSED as error:
             raise Rejected(f"the store refuses a row: {error}") from error
+        except CommitInDoubt:
+            await self.close()
+            raise
+        except _AWAY as error:
+            await self.close()
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+    async def refused(self, rows: list[Row]) -> dict[int, str]:
+        """Try rows and keep none: the places of those that PostgreSQL refuses, and why.
+
+        Raises `Unavailable` if it cannot be reached or does not answer.
+        """
+        try:
+            connection = await self._connected()
+            trial = connection.transaction()
+            await trial.start()
+            try:
+                return await _refused(connection, rows, 0)
+            finally:
+                await trial.rollback()
         except _AWAY as error:
             await self.close()
             raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
@@ -136,8 +157,12 @@ class Store:
                 command_timeout=_STATEMENT_TIMEOUT_S,
                 server_settings={**_SESSION, "application_name": self._application_name},
             )
-            await schema.apply(connection)
-            await connection.execute(_INCOMING)
+            try:
+                await schema.apply(connection)
+                await connection.execute(_INCOMING)
+            except BaseException:
+                connection.terminate()
+                raise
             self._connection = connection
         return self._connection
 
@@ -147,7 +172,7 @@ async def _write(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]
     copy_us = _now_us()
     await transaction.start()
     try:
-        await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
+        await _copy(connection, rows)
         insert_us = _now_us()
         inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
         conflicts = {} if inserted == len(rows) else await _outcomes(connection)
@@ -156,8 +181,37 @@ async def _write(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]
         if not connection.is_closed():
             await transaction.rollback()
         raise
-    await transaction.commit()
+    try:
+        await transaction.commit()
+    except _AWAY as error:
+        raise CommitInDoubt(f"PostgreSQL: {type(error).__name__}: {error}") from error
     return Receipt(copy_us, insert_us, commit_us, _now_us(), conflicts)
+
+
+async def _copy(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]) -> None:
+    await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
+
+
+async def _refused(
+    connection: asyncpg.Connection[asyncpg.Record], rows: list[Row], first: int
+) -> dict[int, str]:
+    """Find the refused rows by halves; a savepoint a try. `first` is the place of `rows[0]`."""
+    savepoint = connection.transaction()
+    await savepoint.start()
+    try:
+        await _copy(connection, rows)
+        await connection.execute(_INSERT)
+    except _REFUSED as error:
+        reason = f"the store refuses it: {error}"
+    else:
+        return {}
+    finally:
+        await savepoint.rollback()
+    if len(rows) == 1:
+        return {first: reason}
+    half = len(rows) // 2
+    left = await _refused(connection, rows[:half], first)
+    return left | await _refused(connection, rows[half:], first + half)
 
 
 async def _outcomes(connection: asyncpg.Connection[asyncpg.Record]) -> dict[int, Counts]:

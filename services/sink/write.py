@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs import tracing
 from libs.errors import Rejected
-from libs.events import DecoratedBatch, Origin, decode
+from libs.events import DecoratedBatch, Origin, Rejection, decode, without
 from libs.kafka import Record
-from libs.stage import DeadLetters, Place, read_facts, until_available
-from services.sink.rules import Counts, Row, rows
-from services.sink.store import Receipt, Store
+from libs.stage import DeadLetters, Replica, read_facts, until_available
+from services.sink.rules import Counts, Tally, Told, rows
+from services.sink.store import CommitInDoubt, Receipt, Store
 
 
 @dataclass(slots=True)
@@ -32,14 +32,15 @@ class Writer:
         store: Store,
         letters: DeadLetters,
         emitter: tracing.Emitter,
-        place: Place,
+        replica: Replica,
         transaction_events_max: int,
     ) -> None:
         self._store = store
         self._letters = letters
         self._emitter = emitter
-        self._place = place
+        self._replica = replica
         self._transaction_events_max = transaction_events_max
+        self._tally = Tally()
 
     async def work(self, records: list[Record]) -> None:
         """Return once every record is committed, or dead-lettered because it cannot be."""
@@ -69,31 +70,43 @@ class Writer:
 
     async def _write(self, taken: Sequence[_Taken]) -> None:
         made = rows([one.batch for one in taken])
-        tries = 0
+        tries, is_in_doubt = 0, False
 
         async def attempt(number: int) -> Receipt:
-            nonlocal tries
+            nonlocal tries, is_in_doubt
             tries = number
-            return await self._store.write(made)
+            try:
+                return await self._store.write(made)
+            except CommitInDoubt:
+                is_in_doubt = True
+                raise
 
         try:
             receipt = await until_available(attempt)
         except Rejected as error:
             await self._isolate(taken, error)
             return
-        self._report(taken, made, receipt, tries)
+        self._report(taken, receipt, tries, is_in_doubt=is_in_doubt)
 
     async def _isolate(self, taken: Sequence[_Taken], error: Rejected) -> None:
-        """Find the record that the store refuses, by writing each alone."""
-        if len(taken) == 1:
-            (one,) = taken
+        """Write each record alone; of a refused one bury the bad events, and write the rest."""
+        if len(taken) > 1:
+            for one in taken:
+                await self._write([one])
+            return
+        (one,) = taken
+        refused = await until_available(lambda _number: self._store.refused(rows([one.batch])))
+        if not refused:
             await self._letters.bury(one.record, one.batch, error.reason, one.started_us)
             return
-        for one in taken:
-            await self._write([one])
+        rejected = [Rejection(place, reason) for place, reason in refused.items()]
+        await self._letters.bury_events(one.record, one.batch, rejected, one.started_us)
+        left = without(one.batch, refused)
+        if left.events:
+            await self._write([replace(one, batch=left)])
 
     def _report(
-        self, taken: Sequence[_Taken], made: Sequence[Row], receipt: Receipt, tries: int
+        self, taken: Sequence[_Taken], receipt: Receipt, tries: int, *, is_in_doubt: bool
     ) -> None:
         stored = tracing.Stored(
             namespace=self._store.database,
@@ -102,35 +115,32 @@ class Writer:
             insert_us=receipt.insert_us,
             commit_us=receipt.commit_us,
             committed_us=receipt.committed_us,
-            rows=len(made),
+            rows=sum(len(one.batch.events) for one in taken),
         )
         ended: set[tuple[str, str]] = set()
         for number, one, origin in _origins(taken):
             for leg in tracing.legs([origin]).values():
                 carried = tracing.read_headers(one.record.headers)
-                read = read_facts(one.record, self._place, carried, one.batch, one.started_us)
+                read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
                 read.attempt = tries
                 tracing.report_read(self._emitter, leg, read, receipt.committed_us)
                 tracing.report_store(self._emitter, leg, stored)
                 counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
+                part = one.batch.events[origin.first].event_id
+                told = self._tally.add(origin, part, _told(origin, counts))
                 # The same record twice in one transaction has one end.
-                part = (origin.trace_id, one.batch.events[origin.first].event_id)
-                if origin.is_last and _is_first(counts, tries) and part not in ended:
-                    ended.add(part)
-                    outcome = _outcome(origin, counts)
-                    tracing.report_root(self._emitter, leg, outcome, receipt.committed_us)
+                end = (origin.trace_id, part)
+                # A COMMIT that was cut off but had worked looks like an earlier delivery, and was
+                # our own.
+                is_first = is_in_doubt or not counts.is_repeat
+                if origin.is_last and is_first and end not in ended:
+                    ended.add(end)
+                    ending = tracing.Ending(*told)
+                    tracing.report_root(self._emitter, leg, ending, receipt.committed_us)
 
 
-def _is_first(counts: Counts, tries: int) -> bool:
-    """Whether nobody has told of these rows yet.
-
-    A COMMIT that was cut off but had worked looks like an earlier delivery, and was our own.
-    """
-    return tries > 1 or not counts.is_repeat
-
-
-def _outcome(origin: Origin, counts: Counts) -> tracing.Outcome:
-    return tracing.Outcome(
+def _told(origin: Origin, counts: Counts) -> Told:
+    return Told(
         stored=counts.stored + counts.delivered_again,
         already_there=counts.already_there,
         dead_lettered=origin.dead,

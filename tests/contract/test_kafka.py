@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import pytest
 
 from libs import kafka
-from libs.errors import Rejected
+from libs.errors import Rejected, Unavailable
 from libs.kafka import Consumer, KafkaSettings, Outgoing, Partition, Producer, Record, next_offsets
 from libs.kafka.admin import admin
 from libs.kafka.memory import MemoryBroker
+from tests.stack import Stack
 
 PARTITIONS = 4
 SETTLE_LIMIT_S = 15.0
@@ -167,13 +168,40 @@ async def test_an_idle_poll_comes_back_empty(broker: Broker) -> None:
         assert await consumer.poll() == []
 
 
-@pytest.mark.stack
-async def test_a_record_above_the_limit_is_refused_before_it_is_sent(stack: object) -> None:
-    """Kafka alone has the limit; the producer must live on, also in the same partition."""
-    servers = getattr(stack, "kafka_bootstrap_servers")  # noqa: B009  (the fixture's own type)
-    async with in_kafka(servers) as broker:
-        with pytest.raises(Rejected):
-            await broker.write(b"x" * 2_000_000)
+async def test_a_record_above_the_limit_is_refused_and_the_producer_lives_on(
+    broker: Broker,
+) -> None:
+    with pytest.raises(Rejected):
+        await broker.write(b"x" * 2_000_000)
 
-        (ack,) = await broker.write(b"small")
+    (ack,) = await broker.write(b"small")
     assert ack.offset == 0
+
+
+async def test_a_partition_that_the_topic_does_not_have_is_one_that_it_has(broker: Broker) -> None:
+    (ack,) = await broker.write(b"hello", partition=PARTITIONS + 1)
+
+    assert ack.partition == 1
+
+
+async def test_a_late_producer_says_unavailable_until_there_is_a_kafka() -> None:
+    nowhere = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+    async with kafka.late_producer(nowhere, "late") as producer:
+        with pytest.raises(Unavailable, match="has not answered yet"):
+            producer.check()
+        with pytest.raises(Unavailable):
+            await producer.send(Outgoing("t", 0, b"x", []))
+
+
+@pytest.mark.stack
+async def test_a_late_producer_arrives(stack: Stack) -> None:
+    settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
+    async with kafka.late_producer(settings, "late") as producer:
+        async with asyncio.timeout(SETTLE_LIMIT_S):
+            while True:
+                try:
+                    producer.check()
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+                else:
+                    break

@@ -10,7 +10,7 @@ import pytest
 
 from libs import stage, tracing
 from libs.errors import Rejected, Unavailable
-from libs.events import DecoratedBatch, DecoratedEvent, Origin, encode
+from libs.events import DecoratedBatch, DecoratedEvent, Origin, decode, encode
 from libs.kafka import Record
 from libs.kafka.memory import MemoryBroker
 from services.sink import store
@@ -116,10 +116,10 @@ async def test_a_row_that_postgresql_refuses_is_rejected_and_the_store_lives_on(
     events: Store, tenant: str, bad: dict[str, str]
 ) -> None:
     made = rows([batch_of(tenant, 2)])
-    spoilt: list[Row] = [made[0], made[1]._replace(**bad)]
+    bad_rows: list[Row] = [made[0], made[1]._replace(**bad)]
 
     with pytest.raises(Rejected):
-        await events.write(spoilt)
+        await events.write(bad_rows)
 
     assert (await events.write(made)).conflicts == {}
 
@@ -132,10 +132,10 @@ async def test_a_store_that_is_not_there_is_unavailable() -> None:
 
 async def work(events: Store, spans: Collected, *records: Record) -> MemoryBroker:
     broker = MemoryBroker()
-    place = stage.Place("sink", 0)
+    replica = stage.Replica("sink", 0)
     async with broker.producer() as producer:
-        letters = stage.DeadLetters(producer, place, spans)
-        await Writer(events, letters, spans, place, transaction_events_max=4).work(list(records))
+        letters = stage.DeadLetters(producer, replica, spans)
+        await Writer(events, letters, spans, replica, transaction_events_max=4).work(list(records))
     return broker
 
 
@@ -172,17 +172,63 @@ async def test_only_the_last_part_of_a_request_ends_it(events: Store, tenant: st
     assert spans.roots() == []
 
 
-async def test_one_poisoned_record_is_dead_lettered_and_its_neighbours_are_stored(
+def spoilt(batch: DecoratedBatch, *places: int) -> DecoratedBatch:
+    """Give the events at some places a time that PostgreSQL cannot read."""
+    made = [
+        msgspec.structs.replace(event, timestamp="never") if place in places else event
+        for place, event in enumerate(batch.events)
+    ]
+    return msgspec.structs.replace(batch, events=made)
+
+
+async def test_refused_rows_are_found_by_their_places_and_none_is_kept(
     events: Store, tenant: str
 ) -> None:
-    good, bad = batch_of(tenant), batch_of(tenant)
-    poisoned = [*bad.events[:2], msgspec.structs.replace(bad.events[2], timestamp="never")]
-    bad = msgspec.structs.replace(bad, events=poisoned)
+    made = rows([spoilt(batch_of(tenant, 100), 0, 57, 99)])
+
+    refused = await events.refused(made)
+
+    assert refused.keys() == {0, 57, 99}
+    assert all("never" in reason for reason in refused.values())
+    good = [row for place, row in enumerate(made) if place not in refused]
+    assert (await events.write(good)).conflicts == {}
+
+
+async def test_only_the_bad_events_of_a_record_are_dead_lettered(
+    events: Store, tenant: str
+) -> None:
+    good, bad = batch_of(tenant), spoilt(batch_of(tenant), 1)
     spans = Collected()
 
     broker = await work(events, spans, record_of(good), record_of(bad, 1), record_of(b"junk", 2))
 
-    letters = [dict(r.headers) for r in broker.records("events.decorated.dlq")]
-    assert [letter["dlq.orig.offset"] for letter in letters] == [b"2", b"1"]
-    outcomes = {root.error_type for root in spans.roots()}
-    assert outcomes == {"", "dead_lettered"}
+    letters = broker.records("events.decorated.dlq")
+    assert [dict(r.headers)["dlq.orig.offset"] for r in letters] == [b"2", b"1"]
+    assert [event.event_id for event in decode(DecoratedBatch, letters[1].value).events] == [
+        bad.events[1].event_id
+    ]
+    told = [
+        (root.attributes["ttg.events.stored"], root.attributes["ttg.events.dead_lettered"])
+        for root in spans.roots()
+    ]
+    assert told == [(3, 0), (2, 1)]
+    assert [root.error_type for root in spans.roots()] == ["", "dead_lettered"]
+
+
+async def test_the_root_of_a_request_in_parts_counts_all_of_them(
+    events: Store, tenant: str
+) -> None:
+    whole = batch_of(tenant, 5)
+    origin = msgspec.structs.replace(whole.origins[0], count=3, is_last=False)
+    first = msgspec.structs.replace(whole, origins=[origin], events=whole.events[:3])
+    origin = msgspec.structs.replace(whole.origins[0], count=2)
+    last = msgspec.structs.replace(whole, origins=[origin], events=whole.events[3:])
+    spans = Collected()
+
+    await work(events, spans, record_of(spoilt(first, 0)), record_of(last, 1))
+
+    (root,) = spans.roots()
+    assert root.attributes["ttg.request.events"] == 5
+    assert root.attributes["ttg.events.stored"] == 4
+    assert root.attributes["ttg.events.dead_lettered"] == 1
+    assert root.error_type == "dead_lettered"

@@ -47,6 +47,22 @@ def test_the_readiness_gate_finds_its_words() -> None:
     assert '"event":"ready"' in done.stdout
 
 
+def test_a_traceback_tells_where_and_not_with_what() -> None:
+    (line,) = logged(
+        """
+def connect(password):
+    raise OSError("refused")
+try:
+    connect("pass" + "word-7")
+except OSError:
+    structlog.get_logger().exception("died")
+"""
+    )
+
+    assert line["exception"][0]["exc_value"] == "refused"
+    assert "password-7" not in json.dumps(line)
+
+
 def test_a_librarys_line_looks_the_same() -> None:
     (line,) = logged("logging.getLogger('aiokafka.conn').warning('lost %s', 'node 1')")
 

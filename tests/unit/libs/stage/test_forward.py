@@ -26,7 +26,7 @@ from libs.events import (
 from libs.kafka import Outgoing, Record
 from libs.kafka.memory import MemoryBroker
 
-PLACE = stage.Place("normalize", 0)
+REPLICA = stage.Replica("normalize", 0)
 NOW = "2026-01-01T00:00:00.000000Z"
 
 
@@ -82,8 +82,8 @@ async def running(broker: MemoryBroker, emitter: tracing.Emitter) -> AsyncGenera
         broker.producer() as producer,
         broker.consumer("events.raw", group="normalize") as consumer,
     ):
-        hop = stage.Hop(writes="events.normalized", decode=decode_raw, handle=pass_on)
-        work = stage.forward(hop, PLACE, producer, emitter)
+        hop = stage.Transform(writes="events.normalized", decode=decode_raw, handle=pass_on)
+        work = stage.forward(hop, REPLICA, producer, emitter)
         loop = asyncio.create_task(stage.run(consumer, work, stop))
         try:
             yield
@@ -258,3 +258,42 @@ async def test_a_record_refused_as_a_whole_ends_every_trace_in_it(
 
     (letter,) = broker.records("events.raw.dlq")
     assert len(decode(RawBatch, letter.value).events) == 2
+
+
+async def test_each_request_is_told_the_reason_of_its_own_event(
+    broker: MemoryBroker, spans: Collected
+) -> None:
+    one, other = request_batch("bad"), request_batch("worse")
+    second = msgspec.structs.replace(other.origins[0], first=1)
+    shared = RawBatch(origins=[*one.origins, second], events=[*one.events, *other.events])
+    broker.append(raw(shared))
+    (record,) = broker.records("events.raw")
+    async with broker.producer() as producer:
+        letters = stage.DeadLetters(producer, REPLICA, spans)
+        rejected = [Rejection(0, "bad name"), Rejection(1, "worse name")]
+
+        await letters.bury_events(record, shared, rejected, 1)
+
+    reasons = {
+        span.ref.trace_id: span.attributes["ttg.dead_letter.reason"]
+        for span in spans.spans
+        if span.name == "time to glass"
+    }
+    assert reasons == {
+        int(one.origins[0].trace_id, 16): "bad name",
+        int(second.trace_id, 16): "worse name",
+    }
+
+
+async def test_of_a_letter_that_is_too_large_what_fits_is_kept(spans: Collected) -> None:
+    broker = MemoryBroker(record_bytes_max=300_000)
+    huge = [("huge", b"h" * 280_000)]
+    record = Record("events.raw", 3, 7, 1, 2, 0, b"k" * 50_000, b"v" * 280_000, huge)
+    async with broker.producer() as producer:
+        await stage.DeadLetters(producer, REPLICA, spans).bury(record, None, "broken", 1)
+
+    (letter,) = broker.records("events.raw.dlq")
+    headers = dict(letter.headers)
+    assert letter.value == b"v" * 262_144
+    assert headers["dlq.value.bytes"] == b"280000"
+    assert (headers["dlq.orig.offset"], headers["dlq.error.message"]) == (b"7", b"broken")

@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from libs.tracing.context import (
     Glass,
     SpanRef,
+    adopt,
     format_glass,
     format_traceparent,
     is_sampled,
@@ -62,6 +63,39 @@ def test_our_member_is_found_among_those_of_others(root: int, received: int) -> 
     assert parse_glass(f"other=1, {format_glass(glass)},third=x") == glass
 
 
-@pytest.mark.parametrize("text", ["", "other=1", "ttg=", "ttg=xyz-1", "ttg=00ff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "other=1",
+        "ttg=",
+        "ttg=xyz-1",
+        "ttg=00ff",
+        "ttg=00000000000000ff--5",
+        "ttg=0000000000000000-5",
+        f"ttg=00000000000000ff-{'9' * 17}",
+        "ttg=00000000000000ff-1_0",
+        "ttg= 0000000000000ff-10",
+    ],
+)
 def test_a_tracestate_without_our_member_has_no_glass(text: str) -> None:
     assert parse_glass(text) is None
+
+
+def test_a_foreign_context_goes_on_in_version_00_with_the_members_of_others() -> None:
+    assert adopt(f"01-{TRACE}-{SPAN}-01-more", "a=1, b=2") == (f"00-{TRACE}-{SPAN}-01", "a=1,b=2")
+
+
+def test_our_own_member_is_not_taken_over_from_a_foreign_record() -> None:
+    _, tracestate = adopt(f"00-{TRACE}-{SPAN}-01", f"a=1,{format_glass(Glass(7, 8))},b=2")
+
+    assert tracestate == "a=1,b=2"
+
+
+@pytest.mark.parametrize("tracestate", ["a=é", "a=\x00", "a=" + "x" * 511])
+def test_a_foreign_tracestate_beyond_the_w3cs_limits_is_dropped(tracestate: str) -> None:
+    assert adopt(f"00-{TRACE}-{SPAN}-00", tracestate) == (f"00-{TRACE}-{SPAN}-00", "")
+
+
+def test_without_a_valid_traceparent_nothing_is_taken_over() -> None:
+    assert adopt("hello", "a=1") == ("", "")

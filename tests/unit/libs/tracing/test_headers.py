@@ -15,8 +15,8 @@ class FakeOrigin:
     traceparent: str
     tracestate: str = "ttg=00000000000000aa-5"
     tenant: str = "default"
-    received_us: int = 5
     count: int = 1
+    total: int = 1
     dead: int = 0
     is_last: bool = True
 

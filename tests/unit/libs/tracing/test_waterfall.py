@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from libs.tracing import (
     Answer,
-    Outcome,
+    Ending,
     Read,
     Span,
     Stored,
@@ -27,8 +27,8 @@ class FakeOrigin:
     traceparent: str
     tracestate: str
     tenant: str = "default"
-    received_us: int = 1_000
     count: int = 3
+    total: int = 3
     dead: int = 0
     is_last: bool = True
 
@@ -79,7 +79,7 @@ def waterfall() -> Collected:
     last = legs([replace(origin, traceparent=leg.traceparent)])[0]
     report_read(collected, last, replace(READ, topic="events.decorated"), 9_900)
     report_store(collected, last, Stored("ttg", "event", 8_000, 8_500, 9_000, 9_900, rows=3))
-    report_root(collected, last, Outcome(stored=3), 9_900)
+    report_root(collected, last, Ending(stored=3), 9_900)
     return collected
 
 
@@ -169,7 +169,7 @@ def test_a_trace_begun_elsewhere_goes_on_as_a_chain_without_a_root_of_ours() -> 
     leg = legs([foreign])[0]
 
     report_hop(collected, leg, READ, WRITTEN)
-    report_root(collected, leg, Outcome(stored=1), 9_000)
+    report_root(collected, leg, Ending(stored=1), 9_000)
 
     assert collected.named("process events.raw").parent_id == 0x00F067AA0BA902B7
     assert "time to glass" not in {span.name for span in collected.spans}
@@ -178,7 +178,7 @@ def test_a_trace_begun_elsewhere_goes_on_as_a_chain_without_a_root_of_ours() -> 
 def test_a_dead_lettered_event_fails_the_root_and_names_the_reason() -> None:
     collected = Collected()
 
-    report_root(collected, legs([request_origin()])[0], Outcome(2, 0, 1, "bad unit"), 9_000)
+    report_root(collected, legs([request_origin()])[0], Ending(2, 0, 1, "bad unit"), 9_000)
 
     (root,) = collected.spans
     assert root.error_type == "dead_lettered"

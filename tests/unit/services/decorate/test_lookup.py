@@ -53,7 +53,7 @@ async def test_a_file_is_read_once_for_each_change(path: Path) -> None:
 
 
 async def test_a_changed_file_is_followed_without_a_restart(path: Path) -> None:
-    async with following(FileSource(path), EVERY_S) as found:
+    async with following(FileSource(path), EVERY_S, asyncio.Event()) as found:
         before = found.entities
         replace(path, TWO)
         await until(lambda: found.entities.version == 2)
@@ -65,7 +65,7 @@ async def test_a_changed_file_is_followed_without_a_restart(path: Path) -> None:
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"version": 2}', ONE.replace("team", "taem")])
 async def test_a_broken_file_leaves_the_entities_as_they_were(path: Path, broken: str) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with following(FileSource(path), EVERY_S) as found:
+        async with following(FileSource(path), EVERY_S, asyncio.Event()) as found:
             replace(path, broken)
             await until(lambda: len(logs) > 1)
             await asyncio.sleep(4 * EVERY_S)
@@ -84,7 +84,7 @@ async def test_a_broken_file_leaves_the_entities_as_they_were(path: Path, broken
 
 async def test_a_file_that_is_gone_is_told_once_and_found_again(path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with following(FileSource(path), EVERY_S) as found:
+        async with following(FileSource(path), EVERY_S, asyncio.Event()) as found:
             remove(path)
             await until(lambda: len(logs) > 1)
             await asyncio.sleep(4 * EVERY_S)
@@ -96,7 +96,7 @@ async def test_a_file_that_is_gone_is_told_once_and_found_again(path: Path) -> N
 
 async def test_a_stage_does_not_start_without_its_file(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be read: No such file"):
-        async with following(FileSource(tmp_path / "none.json"), EVERY_S):
+        async with following(FileSource(tmp_path / "none.json"), EVERY_S, asyncio.Event()):
             pass
 
 
@@ -104,7 +104,7 @@ async def test_a_stage_does_not_start_with_a_broken_file(path: Path) -> None:
     replace(path, '{"version": "one"}')
 
     with pytest.raises(Unavailable, match="does not hold entities"):
-        async with following(FileSource(path), EVERY_S):
+        async with following(FileSource(path), EVERY_S, asyncio.Event()):
             pass
 
 
@@ -130,3 +130,31 @@ async def test_the_entities_that_come_with_the_project_can_be_read() -> None:
 
 def test_a_table_is_chosen_by_its_name() -> None:
     assert isinstance(lookup.source("table", "postgresql://"), TableSource)
+
+
+class Failing:
+    """Entities that can be read once."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    async def read(self) -> Entities | None:
+        self.reads += 1
+        if self.reads > 1:
+            raise RuntimeError("a bug")
+        return Entities(1, {})
+
+
+async def test_an_error_nobody_expects_stops_the_stage_and_is_raised() -> None:
+    stop = asyncio.Event()
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        async with following(Failing(), EVERY_S, stop):
+            await asyncio.wait_for(stop.wait(), 5)
+
+
+async def test_an_owner_that_the_store_cannot_hold_is_refused_with_the_file(path: Path) -> None:
+    replace(path, ONE.replace("one", "o\\u0000ne"))
+
+    with pytest.raises(Broken, match="does not hold entities"):
+        await FileSource(path).read()

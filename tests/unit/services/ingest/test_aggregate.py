@@ -38,6 +38,9 @@ class SlowProducer:
         self.waiting: list[asyncio.Future[Ack]] = []
         self.was_asked = asyncio.Event()
 
+    def check(self) -> None:
+        """Nothing is known against it."""
+
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
         self.waiting.append(asyncio.get_running_loop().create_future())
         self.was_asked.set()
@@ -154,3 +157,8 @@ async def test_parts_with_an_ordering_key_follow_what_came_before_them() -> None
     names = [event.name for r in records for event in decode(RawBatch, r.value).events]
     assert len({record.partition for record in records}) == 1
     assert names == ["n0", *(f"n{n}" for n in range(7))]
+
+
+def test_records_larger_than_kafka_takes_are_refused_with_the_settings() -> None:
+    with pytest.raises(ValueError, match="KAFKA_MAX_REQUEST_SIZE"):
+        settings(record_bytes_max=2_000_000)

@@ -268,3 +268,42 @@ async def test_other_ways_in_are_shown_the_right_one() -> None:
     assert "/v1/events" in lost.body["error"]
     assert (lost.status, wrong_method.status, ready.status) == (404, 405, 200)
     assert wrong_method.headers["allow"] == "POST"
+
+
+async def test_every_answer_names_the_request() -> None:
+    async with house() as here:
+        answers = [
+            await here.post(EVENT),
+            await here.post(EVENT, {}),
+            await here.post(b"{broken"),
+            await here.post({"name": ""}),
+            await here.request("GET", "/v1/events", b"", HEADERS),
+        ]
+
+    assert [answer.status for answer in answers] == [202, 401, 400, 422, 405]
+    assert len({answer.body["trace_id"] for answer in answers}) == 5
+    assert all(len(answer.body["trace_id"]) == 32 for answer in answers)
+
+
+async def test_a_head_that_asks_for_another_protocol_is_told_which_one_is_spoken() -> None:
+    async with house() as here:
+        answer = await here.post(EVENT, {**HEADERS, "upgrade": "h2c"})
+
+    assert answer.status == 400
+    assert "HTTP/1.1" in answer.body["error"]
+    assert answer.headers["connection"] == "close"
+
+
+async def test_too_many_bad_events_are_counted_and_not_looked_at() -> None:
+    async with house(request_events_max=10) as here:
+        answer = await here.post([{}] * 11)
+
+    assert answer.status == 413
+
+
+async def test_what_is_being_read_counts_as_buffered() -> None:
+    async with house(buffered_bytes_max=1_024, body_bytes_max=10_000) as here:
+        answer = await here.post(b" " * 2_000)
+
+    assert answer.status == 503
+    assert here.aggregator.buffered_bytes == 0

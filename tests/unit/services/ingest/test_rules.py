@@ -18,7 +18,7 @@ OK = {"name": "cpu", "value": 1}
 def parse(body: object, content_type: str = rules.JSON) -> list[SentEvent]:
     numbers = count()
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return rules.parse(encoded, content_type, lambda: f"new-{next(numbers)}")
+    return rules.parse(encoded, content_type, lambda: f"new-{next(numbers)}", events_max=100)
 
 
 def violations(body: object, content_type: str = rules.JSON) -> list[tuple[int, str]]:
