@@ -2,6 +2,8 @@
 
 Rejected      the record is bad and stays bad    dead letter with the reason, then go on
 Unavailable   a dependency is away for a while   try again in place, within a budget
+  NotSent                                        as above; it is certain that nothing happened
+Misconfigured the settings do not fit together   do not start, and say why
 anything else                                    stop without commit, exit non-zero
 """
 
@@ -18,3 +20,11 @@ class Rejected(Exception):
 
 class Unavailable(Exception):
     """A dependency does not answer; what was asked of it may or may not have happened."""
+
+
+class NotSent(Unavailable):
+    """A dependency does not answer, and nothing has been handed over to it."""
+
+
+class Misconfigured(Exception):
+    """The settings do not fit together; a sentence says what to change."""

@@ -35,7 +35,8 @@ class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     Its events are `events[first : first + count]`; `total` counts those of the whole request,
     `dead` those of this part that were dead-lettered on the way. `received_us` is µs since the
-    epoch. The last part of a request says so.
+    epoch, `admitted_us` how long after that the door had read and checked the request. The last
+    part of a request says so.
     """
 
     tenant: str
@@ -47,6 +48,7 @@ class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     tracestate: str = ""
     is_last: bool = True
     dead: _Count = 0
+    admitted_us: _TimeUs = 0
 
     @property
     def trace_id(self) -> str:

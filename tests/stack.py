@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import random
 import socket
 import subprocess
 import sys
@@ -19,11 +19,17 @@ from typing import Any, TypeVar
 
 import psutil
 
+from libs.tracing import names
+from services.topology import PIPELINE
+
 PORTS = 11
 # A first start on an empty machine builds Jaeger; with caches warm it takes seconds.
 UP_LIMIT_S = 1_800.0
 COMMAND_LIMIT_S = 180.0
 SEEN_LIMIT_S = 10.0
+# Longer than the 0.2 s between two exports of a stage.
+TICK_S = 0.3
+QUIET_S = 1.0
 
 T = TypeVar("T")
 
@@ -79,13 +85,27 @@ class Stack:
         return answer.body["events"]
 
     def trace(self, trace_id: str) -> dict[str, Any] | None:
-        """Ask Jaeger for a trace; `None` while it has none or the root is missing."""
+        """Ask Jaeger for a trace; `None` until it has its root and all its spans.
+
+        Each stage exports on its own tick, so the root may be there before what it stands over. A
+        request that ends as a dead letter never passes every stage; its trace is taken as it is
+        when it has stopped growing.
+        """
+        before = self.trace_now(trace_id)
+        if before is None or not roots(before):
+            return None
+        time.sleep(TICK_S if is_complete(before) else QUIET_S)
+        after = self.trace_now(trace_id)
+        has_grown = after is None or len(after["spans"]) != len(before["spans"])
+        return None if has_grown else after
+
+    def trace_now(self, trace_id: str) -> dict[str, Any] | None:
+        """Ask Jaeger what it has of a trace by now."""
         answer = http("GET", f"{self.values['JAEGER_URL']}/api/traces/{trace_id}")
         if answer.status != 200 or not answer.body["data"]:
             return None
         (trace,) = answer.body["data"]
-        names = [span["operationName"] for span in trace["spans"]]
-        return trace if "time to glass" in names else None
+        return trace
 
     def processes(self) -> list[dict[str, Any]]:
         """List what runs, as `ttg ps --json` tells it."""
@@ -94,23 +114,40 @@ class Stack:
         return json.loads(listed.stdout)
 
     def pids(self, stage: str) -> dict[int, int]:
-        """The processes of a stage: pid by replica."""
-        return {p["replica"]: p["pid"] for p in self.processes() if p["stage"] == stage}
+        """The processes of a stage that run: pid by replica."""
+        listed = [p for p in self.processes() if p["stage"] == stage]
+        return {p["replica"]: p["pid"] for p in listed if p["pid"]}
 
-    def kill(self, stage: str) -> None:
-        """Kill the first replica of a stage as a crash would."""
-        os.kill(self.pids(stage)[0], signal.SIGKILL)
 
-    def members(self) -> list[psutil.Process]:
-        """Every living process that belongs to this stack, by the mark it carries."""
-        return [process for process in psutil.process_iter() if self._is_member(process)]
+def members(state_dir: Path) -> list[psutil.Process]:
+    """Every living process that belongs to a stack, by the mark it carries."""
+    return [process for process in psutil.process_iter() if _is_member(process, state_dir)]
 
-    def _is_member(self, process: psutil.Process) -> bool:
-        try:
-            is_ours = process.environ().get("TTG_STACK") == str(self.state_dir)
-            return is_ours and process.status() != psutil.STATUS_ZOMBIE
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            return False
+
+def _is_member(process: psutil.Process, state_dir: Path) -> bool:
+    try:
+        is_ours = process.environ().get("TTG_STACK") == str(state_dir)
+        return is_ours and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def roots(trace: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The spans of a trace that stand for the whole of it."""
+    return [span for span in trace["spans"] if span["operationName"] == names.ROOT]
+
+
+def is_complete(trace: Mapping[str, Any]) -> bool:
+    """Whether there is a span of every stage, and no span whose parent is missing."""
+    services = {process["serviceName"] for process in trace["processes"].values()}
+    known = {span["spanID"] for span in trace["spans"]}
+    return services >= {hop.stage for hop in PIPELINE} and parents(trace) <= known
+
+
+def parents(trace: Mapping[str, Any]) -> set[str]:
+    """The ids of the spans that others name as their parent."""
+    references = [reference for span in trace["spans"] for reference in span["references"]]
+    return {one["spanID"] for one in references if one["refType"] == "CHILD_OF"}
 
 
 def eventually(ask: Callable[[], T | None], limit_s: float = SEEN_LIMIT_S) -> T:
@@ -128,8 +165,10 @@ def http(
 ) -> Answer:
     """Send one request; every status is an answer."""
     request = urllib.request.Request(url, body, dict(headers or {}), method=method)  # noqa: S310
+    # Loopback only, whatever proxy the shell names.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(request, timeout=30) as got:  # noqa: S310  (loopback only)
+        with opener.open(request, timeout=30) as got:
             return Answer(got.status, dict(got.headers), _json(got.read()))
     except urllib.error.HTTPError as error:
         return Answer(error.code, dict(error.headers), _json(error.read()))
@@ -172,8 +211,10 @@ def read_env(state_dir: Path) -> dict[str, str]:
 
 
 def free_port_base() -> int:
-    """Find a row of ports that nobody listens on."""
-    for base in range(21_000, 30_000, 50):
+    """Find a row of ports that nobody listens on, from a random one on: others look for theirs."""
+    bases = range(21_000, 30_000, 50)
+    first = random.SystemRandom().randrange(len(bases))
+    for base in (*bases[first:], *bases[:first]):
         if all(_is_free(base + offset) for offset in range(PORTS)):
             return base
     raise AssertionError("no row of free ports")
@@ -198,4 +239,6 @@ def running(state_dir: Path) -> Iterator[Stack]:
         assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"
         yield Stack(state_dir, port_base, read_env(state_dir))
     finally:
-        run_ttg(state_dir, port_base, "clean")
+        clean = run_ttg(state_dir, port_base, "clean")
+    assert clean.returncode == 0, f"{clean.stdout}\n{clean.stderr}"
+    assert not members(state_dir)

@@ -25,7 +25,8 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
 )
 
-from libs.errors import Rejected, Unavailable
+from libs.errors import NotSent, Rejected, Unavailable
+from libs.kafka import hooks
 from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Record
 from libs.kafka.settings import KafkaSettings
 
@@ -37,6 +38,7 @@ _ARRIVE_AGAIN_S = 1.0
 @asynccontextmanager
 async def producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Producer]:
     """Yield a started idempotent producer; what it still holds is flushed at the end."""
+    hooks.install()
     client = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id=client_id,
@@ -86,6 +88,7 @@ async def consumer(
     settings: KafkaSettings, topic: str, *, group: str, client_id: str, poll_records_max: int
 ) -> AsyncGenerator[Consumer]:
     """Yield a started member of `group` that reads `topic`; it leaves the group at the end."""
+    hooks.install()
     client = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id=client_id,
@@ -123,21 +126,22 @@ class _Producer:
 
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        handed_us = _now_us()
         try:
             async with asyncio.timeout(self._settings.delivery_timeout_s):
                 delivery = await self._hand_over(record)
         except MessageSizeTooLargeError as error:
             raise Rejected(f"the record is too large for {record.topic}: {error}") from error
         except TimeoutError as error:
-            raise Unavailable(f"Kafka took no record for {record.topic}") from error
+            raise NotSent(f"Kafka took no record for {record.topic}") from error
         except KafkaError as error:
             if not error.retriable:
                 raise
-            raise Unavailable(f"Kafka took no record for {record.topic}: {error!r}") from error
+            raise NotSent(f"Kafka took no record for {record.topic}: {error!r}") from error
         limit = asyncio.get_running_loop().call_later(
             self._settings.delivery_timeout_s, _give_up, acked, record.topic
         )
-        delivery.add_done_callback(lambda done: _settle(done, acked, limit))
+        delivery.add_done_callback(lambda done: _settle(done, acked, limit, handed_us))
         return acked
 
     async def _hand_over(self, record: Outgoing) -> asyncio.Future:
@@ -167,7 +171,7 @@ class _LateProducer:
 
     def _there(self) -> Producer:
         if self.arrived is None:
-            raise Unavailable("Kafka has not answered yet")
+            raise NotSent("Kafka has not answered yet")
         return self.arrived
 
 
@@ -177,10 +181,13 @@ def _give_up(acked: asyncio.Future[Ack], topic: str) -> None:
 
 
 def _settle(
-    delivery: asyncio.Future, acked: asyncio.Future[Ack], limit: asyncio.TimerHandle
+    delivery: asyncio.Future,
+    acked: asyncio.Future[Ack],
+    limit: asyncio.TimerHandle,
+    handed_us: int,
 ) -> None:
     limit.cancel()
-    acked_us = time.time_ns() // 1000
+    acked_us = _now_us()
     error = None if delivery.cancelled() else delivery.exception()
     if acked.done():
         return
@@ -191,9 +198,20 @@ def _settle(
     elif error is not None:
         acked.set_exception(error)
     else:
-        meta = delivery.result()
-        appended_us = (meta.timestamp or 0) * 1000
-        acked.set_result(Ack(meta.topic, meta.partition, meta.offset, appended_us, acked_us))
+        acked.set_result(_ack(delivery, handed_us, acked_us))
+
+
+def _ack(delivery: asyncio.Future, handed_us: int, acked_us: int) -> Ack:
+    meta = delivery.result()
+    return Ack(
+        topic=meta.topic,
+        partition=meta.partition,
+        offset=meta.offset,
+        appended_us=(meta.timestamp or 0) * 1000,
+        acked_us=acked_us,
+        handed_us=handed_us,
+        drained_us=hooks.drained_us(delivery),
+    )
 
 
 class _Consumer(ConsumerRebalanceListener):
@@ -203,13 +221,16 @@ class _Consumer(ConsumerRebalanceListener):
         self._work = asyncio.Lock()
         # Offsets of finished work that the coordinator has not taken yet.
         self._owed: dict[Partition, int] = {}
+        self._assigned_us: dict[TopicPartition, int] = {}
 
     async def poll(self) -> list[Record]:
         fetched = await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
-        polled_us = time.time_ns() // 1000
+        polled_us = _now_us()
         records: list[Record] = []
         for partition, batch in fetched.items():
             end = self._client.highwater(partition) or 0
+            asked_us, fetched_us = hooks.moments(batch)
+            assigned_us = self._assigned_us.get(partition, polled_us)
             records.extend(
                 Record(
                     topic=partition.topic,
@@ -221,6 +242,9 @@ class _Consumer(ConsumerRebalanceListener):
                     key=raw.key,
                     value=raw.value,
                     headers=list(raw.headers),
+                    asked_us=asked_us,
+                    fetched_us=fetched_us,
+                    may_be_redelivered=raw.timestamp * 1000 < assigned_us,
                 )
                 for raw in batch
             )
@@ -260,7 +284,13 @@ class _Consumer(ConsumerRebalanceListener):
             _log.warning("partitions leave before their work is done", patience_s=patience_s)
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        kept, now_us = self._assigned_us, _now_us()
+        self._assigned_us = {partition: kept.get(partition, now_us) for partition in assigned}
         _log.info("partitions assigned", partitions=sorted(p.partition for p in assigned))
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 async def _start(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSettings) -> None:

@@ -81,7 +81,7 @@ class MemoryBroker:
         # Wake those who wait now; the next to wait waits for the next record.
         self.written.set()
         self.written = asyncio.Event()
-        return Ack(record.topic, number, stored.offset, stored.appended_us, now_us)
+        return Ack(record.topic, number, stored.offset, stored.appended_us, now_us, now_us)
 
 
 class _MemoryProducer:

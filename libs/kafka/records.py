@@ -20,7 +20,11 @@ class Partition(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """One record as a consumer reads it; times are µs since the epoch."""
+    """One record as a consumer reads it; times are µs since the epoch, 0 if not known.
+
+    `asked_us` and `fetched_us` are of the fetch that brought it. What was in the log before this
+    member had the partition `may_be_redelivered`.
+    """
 
     topic: str
     partition: int
@@ -31,6 +35,9 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    asked_us: int = 0
+    fetched_us: int = 0
+    may_be_redelivered: bool = False
 
 
 @dataclass(slots=True)
@@ -46,13 +53,18 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Ack:
-    """Where a record was written, when the log took it and when we heard of it (µs)."""
+    """Where a record was written, when the log took it and when we heard of it (µs).
+
+    Before that it was handed to the client, and left the client's buffer; 0 if not known.
+    """
 
     topic: str
     partition: int
     offset: int
     appended_us: int
     acked_us: int
+    handed_us: int = 0
+    drained_us: int = 0
 
 
 class Producer(Protocol):
@@ -61,9 +73,10 @@ class Producer(Protocol):
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
         """Hand a record over; records handed over in turn keep their order in a partition.
 
-        Waits only for room in the buffer. The future raises `Unavailable` when no ack came in
-        time (the record may or may not be in the log) and `Rejected` when the broker refused it.
-        A topic with fewer partitions than the writer counts on takes the record all the same.
+        Waits only for room in the buffer, and raises `NotSent` if there is none in time. The
+        future raises `Unavailable` when no ack came in time (the record may or may not be in the
+        log) and `Rejected` when the broker refused it. A topic with fewer partitions than the
+        writer counts on takes the record all the same.
         """
         ...
 

@@ -1,6 +1,7 @@
 """When things happen: the loop, retries, dead letters, rebalance, drain."""
 
 from libs.stage.dead_letters import DeadLetters as DeadLetters
+from libs.stage.failpoints import Failpoints as Failpoints
 from libs.stage.forward import Transform as Transform, forward as forward
 from libs.stage.launch import launch as launch
 from libs.stage.reading import Replica as Replica, read_facts as read_facts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import msgspec
@@ -68,7 +67,7 @@ class DeadLetters:
             origins=[msgspec.structs.replace(origin, first=0, count=1)],
             events=[batch.events[rejection.index]],
         )
-        headers = tracing.write_headers([origin], [])
+        headers = tracing.write_headers([origin], [], self._emitter.policy)
         return await self._write(record, encode(alone), headers, rejection.reason)
 
     async def _write(
@@ -84,6 +83,8 @@ class DeadLetters:
         )
         # A record that died before may come again by a replay: one death is told, the last.
         kept = [(name, text) for name, text in headers if not name.startswith("dlq.")]
+        if self._emitter.policy.is_contrib:
+            kept = tracing.without_context(kept)
         letter = Outgoing(
             topic=record.topic + SUFFIX,
             partition=record.partition,
@@ -91,7 +92,8 @@ class DeadLetters:
             headers=[*kept, *self._headers(record, reason)],
             key=record.key,
         )
-        return await until_available(lambda _attempt: self._send(letter))
+        with tracing.sending(self._emitter.policy, tracing.read_headers(headers)):
+            return await until_available(lambda _attempt: self._send(letter))
 
     async def _send(self, letter: Outgoing) -> Ack:
         try:
@@ -116,18 +118,13 @@ class DeadLetters:
         reason: str,
         times_us: tuple[int, int],
     ) -> None:
-        """Emit the failed end of each sampled origin that has no event left to go on."""
+        """Emit the failed end of each origin that has no event left to go on."""
         started_us, ended_us = times_us
         carried = tracing.read_headers(record.headers)
         read = read_facts(record, self._replica, carried, batch, started_us)
-        for leg in tracing.legs(origins).values():
-            failure = ("dead_lettered", reason)
-            tracing.report_read(self._emitter, leg, read, ended_us, error=failure)
-            if leg.origin.is_last:
-                dead = leg.origin.dead + leg.origin.count
-                outcome = tracing.Ending(dead_lettered=dead, reason=reason)
-                now_us = time.time_ns() // 1000
-                tracing.report_root(self._emitter, leg, outcome, max(ended_us, now_us))
+        for origin in origins:
+            arrival = tracing.Arrival(origin, carried.trail, read)
+            tracing.report_death(self._emitter, arrival, reason, ended_us)
 
 
 def _unread_origin(record: Record) -> Origin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from libs import events, tracing
@@ -13,6 +13,7 @@ from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Outcome, RawBatch
 from libs.kafka import Ack, Outgoing, Producer, Record
 from libs.stage.dead_letters import DeadLetters
+from libs.stage.failpoints import Failpoints
 from libs.stage.reading import Replica, read_facts, trail_stop
 from libs.stage.run import Work
 
@@ -27,6 +28,7 @@ class Transform(Generic[In, Out]):
     writes: str
     decode: Callable[[Record], In]
     handle: Callable[[In], Awaitable[Outcome[Out]]]
+    failpoints: Failpoints = field(default_factory=Failpoints)
 
 
 @dataclass(slots=True)
@@ -41,56 +43,77 @@ def forward(
     transform: Transform[In, Out], replica: Replica, producer: Producer, emitter: tracing.Emitter
 ) -> Work:
     """Make the work of a hop: each record keeps its partition, and its order within it."""
-    letters = DeadLetters(producer, replica, emitter)
+    return _Forwarding(transform, replica, producer, emitter).work
 
-    async def work(records: list[Record]) -> None:
+
+class _Forwarding(Generic[In, Out]):
+    def __init__(
+        self,
+        transform: Transform[In, Out],
+        replica: Replica,
+        producer: Producer,
+        emitter: tracing.Emitter,
+    ) -> None:
+        self._transform = transform
+        self._replica = replica
+        self._producer = producer
+        self._emitter = emitter
+        self._letters = DeadLetters(producer, replica, emitter)
+
+    async def work(self, records: list[Record]) -> None:
         # Handed over in order, acknowledged together.
-        sent = [await move(record) for record in records]
+        sent = [await self._move(record) for record in records]
         for one in sent:
             if one is not None:
-                _report(emitter, replica, one, await one.acked)
+                self._report(one, await one.acked)
 
-    async def move(record: Record) -> _Sent | None:
-        started_us = time.time_ns() // 1000
+    async def _move(self, record: Record) -> _Sent | None:
+        started_us = _now_us()
         batch = None
         try:
-            batch = transform.decode(record)
-            outcome = await transform.handle(batch)
+            batch = self._transform.decode(record)
+            await self._transform.failpoints.visit("hop.handle")
+            outcome = await self._transform.handle(batch)
             if outcome.rejected:
-                await letters.bury_events(record, batch, outcome.rejected, started_us)
+                await self._letters.bury_events(record, batch, outcome.rejected, started_us)
             if not outcome.batch.events:
                 return None
-            return await send(record, outcome.batch, started_us)
+            return await self._send(record, outcome.batch, started_us)
         except Rejected as error:
-            await letters.bury(record, batch, error.reason, started_us)
+            await self._letters.bury(record, batch, error.reason, started_us)
             return None
 
-    async def send(record: Record, batch: Out, started_us: int) -> _Sent:
-        legs = tracing.legs(batch.origins)
+    async def _send(self, record: Record, batch: Out, started_us: int) -> _Sent:
+        policy = self._emitter.policy
+        legs = tracing.legs(batch.origins, policy)
         contexts = {index: leg.traceparent for index, leg in legs.items()}
         onward = events.with_traceparents(batch, contexts)
         value = events.encode(onward)
         carried = tracing.read_headers(record.headers)
-        handed_us = time.time_ns() // 1000
-        trail = [*carried.trail, trail_stop(record, replica, started_us, handed_us)]
-        headers = tracing.write_headers(onward.origins, trail)
-        outgoing = Outgoing(transform.writes, record.partition, value, headers)
-        acked = await producer.send(outgoing)
-        read = read_facts(record, replica, carried, batch, started_us)
+        handed_us = _now_us()
+        trail = [*carried.trail, trail_stop(record, self._replica, started_us, handed_us)]
+        headers = tracing.write_headers(onward.origins, trail, policy)
+        outgoing = Outgoing(self._transform.writes, record.partition, value, headers)
+        with tracing.sending(policy, carried):
+            acked = await self._producer.send(outgoing)
+        read = read_facts(record, self._replica, carried, batch, started_us)
         return _Sent(acked, list(legs.values()), read, handed_us)
 
-    return work
+    def _report(self, sent: _Sent, ack: Ack) -> None:
+        written = tracing.Written(
+            topic=ack.topic,
+            partition=ack.partition,
+            offset=ack.offset,
+            client_id=self._replica.client_id,
+            handed_us=sent.handed_us,
+            acked_us=ack.acked_us,
+            events=sent.read.events,
+            record_us=sent.handed_us,
+            drained_us=ack.drained_us,
+        )
+        for leg in sent.legs:
+            tracing.report_hop(self._emitter, leg, sent.read, written)
 
 
-def _report(emitter: tracing.Emitter, replica: Replica, sent: _Sent, ack: Ack) -> None:
-    written = tracing.Written(
-        topic=ack.topic,
-        partition=ack.partition,
-        offset=ack.offset,
-        client_id=replica.client_id,
-        handed_us=sent.handed_us,
-        acked_us=ack.acked_us,
-        events=sent.read.events,
-    )
-    for leg in sent.legs:
-        tracing.report_hop(emitter, leg, sent.read, written)
+def _now_us() -> int:
+    return time.time_ns() // 1000

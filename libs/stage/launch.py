@@ -9,7 +9,7 @@ import structlog
 import uvloop
 from pydantic import ValidationError
 
-from libs.errors import Unavailable
+from libs.errors import Misconfigured, Unavailable
 
 _EXIT_FAILED = 1
 
@@ -21,6 +21,8 @@ def launch(main: Callable[[], Awaitable[None]]) -> None:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         sys.exit(f"a setting is wrong: {wrong}")
+    except Misconfigured as error:
+        sys.exit(f"a setting is wrong: {error}")
     except Unavailable as error:
         structlog.get_logger().error("stopped", reason=str(error))
         sys.exit(_EXIT_FAILED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from libs.events import DecoratedBatch, NormalBatch, RawBatch
 from libs.kafka import Record
-from libs.tracing import Carried, Read, Stop
+from libs.tracing import Carried, Read, Stop, host_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,29 @@ def read_facts(
         offset=record.offset,
         group=replica.stage,
         client_id=replica.client_id,
-        sent_us=carried.trail[-1].end_us if carried.trail else 0,
+        sent_us=carried.trail[-1].handed_us if carried.trail else 0,
         appended_us=record.appended_us,
+        polled_us=record.polled_us,
         started_us=started_us,
         lag_records=record.lag_records,
         events=len(batch.events) if batch else 0,
         origins=len(batch.origins) if batch else 0,
+        asked_us=record.asked_us,
+        fetched_us=record.fetched_us,
+        redelivered="maybe" if record.may_be_redelivered else "",
     )
 
 
 def trail_stop(record: Record, replica: Replica, started_us: int, handed_us: int) -> Stop:
     """Make this stage's entry of the trail."""
     read = f"{record.topic}-{record.partition}-{record.offset}"
-    return Stop(replica.stage, replica.number, read, record.polled_us, started_us, handed_us)
+    return Stop(
+        stage=replica.stage,
+        replica=replica.number,
+        host=host_id(),
+        read=read,
+        appended_us=record.appended_us,
+        polled_us=record.polled_us,
+        started_us=started_us,
+        handed_us=handed_us,
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.kafka import KafkaSettings
+from libs.stage.failpoints import read_failpoints
 
 
 class StageSettings(BaseSettings):
@@ -16,5 +17,13 @@ class StageSettings(BaseSettings):
     # Which replica of the stage this process is, from 0.
     replica: int = Field(default=0, ge=0, validation_alias="TTG_REPLICA")
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    # Faults for tests; see libs/stage/failpoints.py.
+    failpoints: str = ""
     # Records handed out by one poll; work on all of them ends before the next poll.
     poll_records_max: int = Field(default=500, ge=1)
+
+    @field_validator("failpoints")
+    @classmethod
+    def _check_failpoints(cls, text: str) -> str:
+        read_failpoints(text)
+        return text

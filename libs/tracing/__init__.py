@@ -3,16 +3,25 @@
 from libs.tracing.context import (
     SpanRef as SpanRef,
     adopt as adopt,
+    others_members as others_members,
     parse_traceparent as parse_traceparent,
 )
 from libs.tracing.door import (
     Answer as Answer,
     Request as Request,
     begin as begin,
+    report_not_sent as report_not_sent,
     report_request as report_request,
+)
+from libs.tracing.endings import (
+    Endings as Endings,
+    Part as Part,
+    Told as Told,
+    report_death as report_death,
 )
 from libs.tracing.glass import (
     Ending as Ending,
+    Operation as Operation,
     Stored as Stored,
     report_root as report_root,
     report_store as report_store,
@@ -20,9 +29,12 @@ from libs.tracing.glass import (
 from libs.tracing.headers import (
     Carried as Carried,
     read_headers as read_headers,
+    speaker as speaker,
+    without_context as without_context,
     write_headers as write_headers,
 )
 from libs.tracing.hop import (
+    UNKNOWN as UNKNOWN,
     Leg as Leg,
     Read as Read,
     Written as Written,
@@ -30,6 +42,10 @@ from libs.tracing.hop import (
     report_hop as report_hop,
     report_read as report_read,
 )
+from libs.tracing.host import host_id as host_id
+from libs.tracing.interop import sending as sending
+from libs.tracing.policy import Policy as Policy
+from libs.tracing.retro import Arrival as Arrival
 from libs.tracing.sampling import Sampler as Sampler
 from libs.tracing.settings import SamplingSettings as SamplingSettings
 from libs.tracing.setup import exporting as exporting

@@ -10,9 +10,13 @@ from libs.tracing import names
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 # Strict, because what another producer wrote here becomes an id and a time of our own spans.
-_GLASS = re.compile(r"(?!0{16})([0-9a-f]{16})-([0-9]{1,16})")
+_GLASS = re.compile(r"(?!0{16})([0-9a-f]{16})-([0-9]{1,16})(?:-([0-9a-f]{16}))?")
 # What the W3C asks everybody to carry on; more may be dropped.
 _TRACESTATE_CHARS_MAX = 512
+_MEMBERS_MAX = 32
+# A hostile header has more; it is not taken apart for it.
+_MEMBERS_READ_MAX = 64
+_OURS = f"{names.TRACESTATE_MEMBER}="
 _SAMPLED_ENDINGS = frozenset("13579bdf")
 # The system's own entropy: ids stay apart also when replicas start in the same moment.
 _ids = random.SystemRandom()
@@ -29,10 +33,14 @@ class SpanRef:
 
 @dataclass(frozen=True, slots=True)
 class Glass:
-    """Our member of `tracestate`: the root span that waits to be emitted, and the start (µs)."""
+    """Our member of `tracestate`: the root span that waits to be emitted, and the start (µs).
+
+    `parent_id` is the span of a trusted client that the root continues, else 0.
+    """
 
     root_id: int
     received_us: int
+    parent_id: int = 0
 
 
 def new_trace_id() -> int:
@@ -72,7 +80,7 @@ def parse_glass(tracestate: str) -> Glass | None:
         key, _, value = member.strip().partition("=")
         if key == names.TRACESTATE_MEMBER:
             match = _GLASS.fullmatch(value)
-            return Glass(int(match[1], 16), int(match[2])) if match else None
+            return _glass(match) if match else None
     return None
 
 
@@ -83,14 +91,33 @@ def adopt(traceparent: str, tracestate: str) -> tuple[str, str]:
     others. Our own member is left out: the root it names is emitted by the record it was made for.
     """
     ref = parse_traceparent(traceparent)
-    if ref is None:
-        return "", ""
-    members = [member.strip() for member in tracestate.split(",")]
-    theirs = ",".join(m for m in members if m and not m.startswith(f"{names.TRACESTATE_MEMBER}="))
-    is_fit = theirs.isascii() and theirs.isprintable() and len(theirs) <= _TRACESTATE_CHARS_MAX
-    return format_traceparent(ref), theirs if is_fit else ""
+    return ("", "") if ref is None else (format_traceparent(ref), others_members(tracestate))
+
+
+def others_members(tracestate: str) -> str:
+    """Give the members of a `tracestate` that are not ours, within the W3C's limits."""
+    if not tracestate.isascii() or not tracestate.isprintable():
+        return ""
+    members = (member.strip() for member in tracestate.split(",", _MEMBERS_READ_MAX))
+    return join_members(*(m for m in members if m and not m.startswith(_OURS)))
+
+
+def join_members(*members: str) -> str:
+    """Write a `tracestate`; what is beyond the W3C's limits is dropped from the right."""
+    kept = ""
+    for member in list(filter(None, ",".join(members).split(",")))[:_MEMBERS_MAX]:
+        longer = f"{kept},{member}" if kept else member
+        if len(longer) > _TRACESTATE_CHARS_MAX:
+            break
+        kept = longer
+    return kept
+
+
+def _glass(match: re.Match[str]) -> Glass:
+    return Glass(int(match[1], 16), int(match[2]), int(match[3] or "0", 16))
 
 
 def format_glass(glass: Glass) -> str:
     """Write our member of `tracestate`."""
-    return f"{names.TRACESTATE_MEMBER}={glass.root_id:016x}-{glass.received_us}"
+    parent = f"-{glass.parent_id:016x}" if glass.parent_id else ""
+    return f"{names.TRACESTATE_MEMBER}={glass.root_id:016x}-{glass.received_us}{parent}"

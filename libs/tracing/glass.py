@@ -7,22 +7,38 @@ from dataclasses import dataclass
 from opentelemetry.trace import SpanKind
 
 from libs.tracing import names
-from libs.tracing.context import SpanRef, new_span_id
+from libs.tracing.context import Glass, SpanRef, new_span_id
 from libs.tracing.hop import Leg
-from libs.tracing.spans import Attributes, Emitter, Span
+from libs.tracing.host import host_id
+from libs.tracing.settings import Shape
+from libs.tracing.spans import Attributes, Emitter, Source, Span
+
+_OF_TABLE = frozenset((names.COPY, names.INSERT))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing asked of the database, from when to when (µs); `error_type` if it failed."""
+
+    name: str
+    started_us: int
+    ended_us: int
+    error_type: str = ""
 
 
 @dataclass(slots=True)
 class Stored:
-    """One transaction: the moments (µs) between its statements, and what it carried."""
+    """One transaction: what was asked of the database, tries that failed first, and its rows."""
 
     namespace: str
     table: str
-    copy_us: int
-    insert_us: int
-    commit_us: int
-    committed_us: int
     rows: int
+    operations: list[Operation]
+
+    @property
+    def committed_us(self) -> int:
+        """When the last of it, the COMMIT, was acknowledged."""
+        return self.operations[-1].ended_us
 
 
 @dataclass(slots=True)
@@ -34,62 +50,83 @@ class Ending:
     dead_lettered: int = 0
     reason: str = ""
 
+    @property
+    def error_type(self) -> str:
+        """Why the request has failed, in one word; empty if it has not."""
+        if self.dead_lettered:
+            return "dead_lettered"
+        return "not_sent" if self.reason else ""
+
 
 def report_store(emitter: Emitter, leg: Leg, stored: Stored) -> None:
     """Emit the spans of the transaction, as children of the process span."""
-    table = stored.table
-    steps = (
-        ("COPY", names.COPY.format(table=table), stored.copy_us, stored.insert_us),
-        ("INSERT", names.INSERT.format(table=table), stored.insert_us, stored.commit_us),
-        ("COMMIT", names.COMMIT, stored.commit_us, stored.committed_us),
+    for operation in stored.operations:
+        emitter.emit(_operation_span(leg, stored, operation))
+
+
+def _operation_span(leg: Leg, stored: Stored, operation: Operation) -> Span:
+    is_of_table = operation.name in _OF_TABLE
+    name = f"{operation.name} {stored.table}" if is_of_table else operation.name
+    attributes: Attributes = {
+        names.DB_SYSTEM: "postgresql",
+        names.DB_NAMESPACE: stored.namespace,
+        names.DB_OPERATION: operation.name,
+        names.DB_SUMMARY: name,
+    }
+    if is_of_table:
+        attributes[names.DB_COLLECTION] = stored.table
+        attributes[names.DB_BATCH_SIZE] = stored.rows
+    return Span(
+        name=name,
+        ref=SpanRef(leg.process.trace_id, new_span_id(), is_sampled=True),
+        parent_id=leg.process.span_id,
+        start_us=operation.started_us,
+        end_us=operation.ended_us,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        error_type=operation.error_type,
     )
-    for operation, name, start_us, end_us in steps:
-        attributes: Attributes = {
-            names.DB_SYSTEM: "postgresql",
-            names.DB_NAMESPACE: stored.namespace,
-            names.DB_OPERATION: operation,
-            names.DB_SUMMARY: name,
-        }
-        if operation != "COMMIT":
-            attributes[names.DB_COLLECTION] = table
-            attributes[names.DB_BATCH_SIZE] = stored.rows
-        emitter.emit(
-            Span(
-                name=name,
-                ref=SpanRef(leg.process.trace_id, new_span_id(), is_sampled=True),
-                parent_id=leg.process.span_id,
-                start_us=start_us,
-                end_us=end_us,
-                kind=SpanKind.CLIENT,
-                attributes=attributes,
-            )
-        )
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The span that waits at the end: whose it is, and what it will stand over."""
+
+    trace_id: int
+    glass: Glass
+    shape: Shape
+    tenant: str
+    total: int
 
 
 def report_root(emitter: Emitter, leg: Leg, ending: Ending, ended_us: int) -> None:
     """Emit the root of a waterfall that started at our door; it failed if an event did."""
     if leg.glass is None:
         return
+    root = Root(leg.upstream.trace_id, leg.glass, leg.shape, leg.origin.tenant, leg.origin.total)
+    emitter.emit(root_span(root, ending, ended_us))
+
+
+def root_span(root: Root, ending: Ending, ended_us: int) -> Span:
+    """Make the span from the receipt of a request to its end."""
     attributes: Attributes = {
-        names.SHAPE: "glass",
-        names.TENANT: leg.origin.tenant,
-        names.REQUEST_EVENTS: leg.origin.total,
+        names.SHAPE: root.shape,
+        names.TENANT: root.tenant,
+        names.REQUEST_EVENTS: root.total,
         names.EVENTS_STORED: ending.stored,
         names.EVENTS_ALREADY_THERE: ending.already_there,
         names.EVENTS_DEAD_LETTERED: ending.dead_lettered,
     }
-    if ending.reason:
+    if ending.dead_lettered and ending.reason:
         attributes[names.DEAD_LETTER_REASON] = ending.reason
-    emitter.emit(
-        Span(
-            name=names.ROOT,
-            ref=SpanRef(leg.upstream.trace_id, leg.glass.root_id, is_sampled=True),
-            parent_id=0,
-            start_us=leg.glass.received_us,
-            end_us=ended_us,
-            attributes=attributes,
-            error_type="dead_lettered" if ending.dead_lettered or ending.reason else "",
-            error_text=ending.reason,
-            is_of_pipeline=True,
-        )
+    return Span(
+        name=names.ROOT,
+        ref=SpanRef(root.trace_id, root.glass.root_id, is_sampled=True),
+        parent_id=root.glass.parent_id,
+        start_us=root.glass.received_us,
+        end_us=ended_us,
+        attributes=attributes,
+        error_type=ending.error_type,
+        error_text=ending.reason,
+        source=Source(names.PIPELINE_SERVICE, names.PIPELINE_SERVICE, host_id()),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from libs.tracing import names
 from libs.tracing.carrier import Origin
 from libs.tracing.context import is_sampled
+from libs.tracing.policy import Policy
 from libs.tracing.trail import Stop, format_trail, parse_trail
 
 Headers = list[tuple[str, bytes]]
@@ -37,11 +38,22 @@ def read_headers(headers: Headers) -> Carried:
     )
 
 
-def write_headers(origins: Sequence[Origin], trail: list[Stop]) -> Headers:
-    """Make the headers of a record: the context of its first sampled origin, else of its first."""
-    speaker = next((o for o in origins if is_sampled(o.traceparent)), origins[0])
-    headers = [(names.TRACEPARENT, speaker.traceparent.encode())]
-    if speaker.tracestate:
-        headers.append((names.TRACESTATE, speaker.tracestate.encode()))
-    headers.append((names.TRAIL, format_trail(trail).encode()))
-    return headers
+def speaker(origins: Sequence[Origin]) -> Carried:
+    """The context of a record: that of its first sampled origin, else of its first."""
+    origin = next((o for o in origins if is_sampled(o.traceparent)), origins[0])
+    return Carried(origin.traceparent, origin.tracestate, [])
+
+
+def write_headers(origins: Sequence[Origin], trail: list[Stop], policy: Policy) -> Headers:
+    """Make the headers of a record; the context is left out where somebody else puts it in."""
+    headers = [(names.TRAIL, format_trail(trail).encode())]
+    context = speaker(origins)
+    if context.tracestate:
+        headers.insert(0, (names.TRACESTATE, context.tracestate.encode()))
+    headers.insert(0, (names.TRACEPARENT, context.traceparent.encode()))
+    return without_context(headers) if policy.is_contrib else headers
+
+
+def without_context(headers: Headers) -> Headers:
+    """Leave out what whoever sends a record puts in."""
+    return [pair for pair in headers if pair[0] not in (names.TRACEPARENT, names.TRACESTATE)]

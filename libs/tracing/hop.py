@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from opentelemetry.trace import SpanKind
 
@@ -18,12 +19,23 @@ from libs.tracing.context import (
     parse_glass,
     parse_traceparent,
 )
+from libs.tracing.policy import Policy
+from libs.tracing.settings import Shape
 from libs.tracing.spans import Attributes, Emitter, Span
+
+# Where a number has to stand and is not known.
+UNKNOWN = -1
+
+# Whether a record was handed out before: the store knows, a hop only where it cannot have been.
+Redelivered = Literal["", "maybe", "yes"]
 
 
 @dataclass(slots=True)
 class Read:
-    """How a record came into this stage; times in µs, `sent_us` from its trail, else 0."""
+    """How a record came into this stage; times in µs, 0 if not known, `sent_us` from its trail.
+
+    `asked_us` and `fetched_us` are of the fetch that brought it.
+    """
 
     topic: str
     partition: int
@@ -32,16 +44,24 @@ class Read:
     client_id: str
     sent_us: int
     appended_us: int
+    polled_us: int
     started_us: int
     lag_records: int
     events: int
     origins: int
     attempt: int = 1
+    asked_us: int = 0
+    fetched_us: int = 0
+    redelivered: Redelivered = ""
 
 
 @dataclass(slots=True)
 class Written:
-    """How a record left this stage; `offset` is -1 when no ack came."""
+    """How a record left this stage; where it is, is `UNKNOWN` when no ack came.
+
+    `handed_us` is when its events were ready, `record_us` when the record that carries them was
+    handed to the client, `drained_us` when it left the client's buffer; 0 if not known.
+    """
 
     topic: str
     partition: int
@@ -51,6 +71,8 @@ class Written:
     acked_us: int
     events: int
     error_type: str = ""
+    record_us: int = 0
+    drained_us: int = 0
 
 
 @dataclass(slots=True)
@@ -60,13 +82,14 @@ class Leg:
     origin: Origin
     upstream: SpanRef
     glass: Glass | None
+    shape: Shape
     process: SpanRef
     send_id: int
 
     @property
     def parent_id(self) -> int:
-        """The root of the waterfall; in a trace begun elsewhere, the span that sent to us."""
-        return self.glass.root_id if self.glass else self.upstream.span_id
+        """The root of the waterfall; in a chain, or a trace begun elsewhere, the span before."""
+        return self.glass.root_id if self.glass and self.shape == "glass" else self.upstream.span_id
 
     @property
     def traceparent(self) -> str:
@@ -74,23 +97,33 @@ class Leg:
         return format_traceparent(SpanRef(self.upstream.trace_id, self.send_id, is_sampled=True))
 
 
-def legs(origins: Sequence[Origin]) -> dict[int, Leg]:
-    """Open a leg for each sampled origin, by its index; nothing is built for the others."""
+def legs(origins: Sequence[Origin], policy: Policy) -> dict[int, Leg]:
+    """Open a leg for each sampled origin, by its index; nothing is built for the others.
+
+    None at all where somebody else makes the spans of Kafka.
+    """
+    if policy.is_contrib:
+        return {}
     return {
         index: leg
         for index, origin in enumerate(origins)
-        if is_sampled(origin.traceparent) and (leg := _leg(origin))
+        if is_sampled(origin.traceparent) and (leg := open_leg(origin, policy.shape))
     }
 
 
-def _leg(origin: Origin) -> Leg | None:
+def open_leg(origin: Origin, shape: Shape) -> Leg | None:
+    """Open a leg after the span that the origin names; `None` if it names none."""
     upstream = parse_traceparent(origin.traceparent)
-    if upstream is None:
-        return None
+    return None if upstream is None else leg_after(upstream, origin, shape)
+
+
+def leg_after(upstream: SpanRef, origin: Origin, shape: Shape) -> Leg:
+    """Open a leg after a span, whatever the origin names."""
     return Leg(
         origin=origin,
         upstream=upstream,
         glass=parse_glass(origin.tracestate),
+        shape=shape,
         process=SpanRef(upstream.trace_id, new_span_id(), is_sampled=True),
         send_id=new_span_id(),
     )
@@ -110,11 +143,7 @@ def report_read(
             parent_id=leg.parent_id,
             start_us=queued_us,
             end_us=read.started_us,
-            attributes={
-                **common,
-                names.QUEUE_SECONDS: (read.started_us - queued_us) / 1e6,
-                names.LAG_RECORDS: read.lag_records,
-            },
+            attributes={**common, **_queue_attributes(read, queued_us)},
         )
     )
     emitter.emit(
@@ -154,12 +183,14 @@ def send_span(parent: SpanRef, send_id: int, written: Written) -> Span:
         names.MESSAGING_OPERATION_NAME: "send",
         names.MESSAGING_OPERATION_TYPE: "send",
         names.MESSAGING_DESTINATION: written.topic,
-        names.MESSAGING_PARTITION: str(written.partition),
         names.MESSAGING_CLIENT_ID: written.client_id,
         names.RECORD_EVENTS: written.events,
     }
-    if written.offset >= 0:
+    if written.partition != UNKNOWN:
+        attributes[names.MESSAGING_PARTITION] = str(written.partition)
+    if written.offset != UNKNOWN:
         attributes[names.MESSAGING_OFFSET] = written.offset
+    attributes |= _send_attributes(written)
     return Span(
         name=names.SEND.format(topic=written.topic),
         ref=SpanRef(parent.trace_id, send_id, is_sampled=True),
@@ -172,8 +203,50 @@ def send_span(parent: SpanRef, send_id: int, written: Written) -> Span:
     )
 
 
+def _queue_attributes(read: Read, queued_us: int) -> Attributes:
+    attributes: Attributes = {names.QUEUE_SECONDS: (read.started_us - queued_us) / 1e6}
+    if read.lag_records != UNKNOWN:
+        attributes[names.LAG_RECORDS] = read.lag_records
+    if not read.fetched_us:
+        return attributes
+    parts = _split(
+        queued_us,
+        (names.QUEUE_LOG_SECONDS, read.asked_us),
+        (names.QUEUE_FETCH_SECONDS, read.fetched_us),
+        (names.QUEUE_PREFETCH_SECONDS, read.polled_us),
+        (names.QUEUE_SLOT_SECONDS, read.started_us),
+    )
+    return {**attributes, **parts}
+
+
+def _send_attributes(written: Written) -> Attributes:
+    if not written.drained_us:
+        return {}
+    return _split(
+        written.handed_us,
+        (names.SEND_AGGREGATE_SECONDS, written.record_us),
+        (names.SEND_BUFFER_SECONDS, written.drained_us),
+        (names.SEND_ACK_SECONDS, written.acked_us),
+    )
+
+
+def _split(begin_us: int, *parts: tuple[str, int]) -> Attributes:
+    """Split the time from a moment on, by the moments at which its parts end.
+
+    Each part begins where the one before it ends, and none is negative, whatever the clocks say.
+    """
+    end_us = max(parts[-1][1], begin_us)
+    attributes: Attributes = {}
+    reached_us = begin_us
+    for name, moment_us in parts:
+        ends_us = min(max(moment_us, reached_us), end_us)
+        attributes[name] = (ends_us - reached_us) / 1e6
+        reached_us = ends_us
+    return attributes
+
+
 def _reading_attributes(read: Read) -> Attributes:
-    return {
+    attributes: Attributes = {
         names.MESSAGING_SYSTEM: "kafka",
         names.MESSAGING_DESTINATION: read.topic,
         names.MESSAGING_PARTITION: str(read.partition),
@@ -181,3 +254,6 @@ def _reading_attributes(read: Read) -> Attributes:
         names.MESSAGING_GROUP: read.group,
         names.MESSAGING_CLIENT_ID: read.client_id,
     }
+    if read.redelivered:
+        attributes[names.REDELIVERED] = read.redelivered
+    return attributes

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from libs.tracing.context import others_members
+from libs.tracing.door import Request
+from libs.tracing.policy import Bucket
 from libs.tracing.settings import SamplingSettings
 
 
 class Sampler:
-    """A ratio and a token bucket that holds one second's worth of traces."""
+    """Decides at the door, on nothing that a client chose unless its tenant is trusted."""
 
-    def __init__(self, settings: SamplingSettings, now_s: Callable[[], float]) -> None:
-        self._settings = settings
-        self._now_s = now_s
-        # A rate below one a second must still be able to save up a whole token.
-        self._room = max(settings.per_second_max, 1.0)
-        self._tokens = settings.per_second_max
-        self._filled_s = now_s()
+    def __init__(
+        self,
+        settings: SamplingSettings,
+        now_s: Callable[[], float],
+        trusted: Iterable[str] = (),
+    ) -> None:
+        self._ratio = settings.ratio
+        self._bucket = Bucket(settings.per_second_max, now_s)
+        self._trusted = {
+            tenant: Bucket(settings.trusted_per_second_max, now_s) for tenant in trusted
+        }
+
+    def sample(self, request: Request, tenant: str, tracestate: str) -> Request:
+        """Decide for one request; that of a trusted tenant goes on in the trace of its caller."""
+        bucket = self._trusted.get(tenant)
+        if bucket is None or request.caller is None:
+            return request.sampled() if self.decide() else request
+        continued = request.continuing(others_members(tracestate))
+        is_sampled = request.caller.is_sampled and bucket.take()
+        return continued.sampled() if is_sampled else continued
 
     def decide(self) -> bool:
         """Decide for one request; a yes takes a token."""
-        if random.random() >= self._settings.ratio:  # noqa: S311  (a draw, not a secret)
-            return False
-        now_s = self._now_s()
-        gained = (now_s - self._filled_s) * self._settings.per_second_max
-        self._tokens = min(self._tokens + gained, self._room)
-        self._filled_s = now_s
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        # Not a secret, only a draw.
+        return random.random() < self._ratio and self._bucket.take()  # noqa: S311

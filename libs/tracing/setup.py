@@ -6,23 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 
-import structlog
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from google.protobuf.internal import api_implementation
 
-from libs.tracing import names
+from libs.tracing import interop
+from libs.tracing.export import OtlpSender, Outbox
+from libs.tracing.host import host_id
+from libs.tracing.otlp import Encoder, resource
+from libs.tracing.policy import Policy
 from libs.tracing.settings import ExportSettings
-from libs.tracing.spans import Emitter, NoEmitter, SdkEmitter
-
-_log = structlog.get_logger()
+from libs.tracing.spans import Emitter, NoEmitter, Source
 
 _FLUSH_LIMIT_S = 3.0
-# The kernel's boot id is one value for a machine and all containers on it, so a backend does
-# not "correct" the clocks of stages that share one.
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @asynccontextmanager
@@ -32,40 +27,25 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
     if settings.sdk_disabled or settings.traces_exporter == "none":
         yield NoEmitter()
         return
+    _check_protobuf()
+    own = Source(stage, f"{stage}-{replica}", host_id())
     release = version("time-to-glass")
-    processor = BatchSpanProcessor(
-        OTLPSpanExporter(),
-        max_queue_size=settings.bsp_max_queue_size,
-        schedule_delay_millis=settings.bsp_schedule_delay,
-        max_export_batch_size=min(settings.bsp_max_export_batch_size, settings.bsp_max_queue_size),
-    )
+    policy = Policy()
+    interop.refuse_two_injectors(policy)
+    outbox = Outbox(OtlpSender(Encoder(own, release, settings), settings), policy, settings)
     try:
-        yield SdkEmitter(
-            processor,
-            stage=_resource(stage, f"{stage}-{replica}", release),
-            pipeline=_resource(names.PIPELINE_SERVICE, f"{stage}-{replica}", release),
-            version=release,
-        )
+        if policy.is_contrib:
+            async with interop.instrumented(resource(own, release), _FLUSH_LIMIT_S):
+                yield interop.Ends(outbox)
+        else:
+            yield outbox
     finally:
-        await _flush(processor)
+        await asyncio.to_thread(outbox.stop, _FLUSH_LIMIT_S)
 
 
-def _resource(service: str, instance: str, release: str) -> Resource:
-    attributes = {
-        names.SERVICE_NAME: service,
-        names.SERVICE_NAMESPACE: names.NAMESPACE,
-        names.SERVICE_INSTANCE: instance,
-        names.SERVICE_VERSION: release,
-    }
-    if _BOOT_ID.exists():
-        attributes[names.HOST_ID] = _BOOT_ID.read_text().strip()
-    return Resource.create(attributes, schema_url=names.SCHEMA_URL)
-
-
-async def _flush(processor: BatchSpanProcessor) -> None:
-    try:
-        # shutdown() joins the exporter's thread.
-        async with asyncio.timeout(_FLUSH_LIMIT_S):
-            await asyncio.to_thread(processor.shutdown)
-    except TimeoutError:
-        _log.warning("spans were left behind", flush_limit_s=_FLUSH_LIMIT_S)
+def _check_protobuf() -> None:
+    if api_implementation.Type() != "upb":
+        raise RuntimeError(
+            "protobuf runs without its compiled part, which takes over 200 times as long; "
+            "unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, or set OTEL_TRACES_EXPORTER=none"
+        )

@@ -40,6 +40,7 @@ async def main() -> None:
             writes=DECORATE.writes,
             decode=lambda record: decode(NormalBatch, record.value),
             handle=handle,
+            failpoints=stage.Failpoints(settings.failpoints),
         )
         structlog.get_logger().info("ready")
         await stage.run(consumer, stage.forward(transform, replica, producer, emitter), stop)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from libs import tracing
-from libs.errors import Rejected, Unavailable
+from libs.errors import NotSent, Rejected, Unavailable
 from libs.events import Origin, assemble, encode_events
 from libs.kafka import Ack, Outgoing, Producer
-from libs.tracing.context import new_span_id
 from libs.validation import SentEvent
 from services.ingest.settings import Settings
 
@@ -123,6 +122,7 @@ class Aggregator:
         topic: str,
         partitions: int,
         settings: Settings,
+        policy: tracing.Policy,
         stop: asyncio.Event,
     ) -> None:
         self.failure: BaseException | None = None
@@ -130,6 +130,7 @@ class Aggregator:
         self.topic = topic
         self._partitions = partitions
         self._settings = settings
+        self._policy = policy
         self._stop = stop
         self._open: dict[int | None, _OpenRecord] = {}
         self._turn = 0
@@ -162,16 +163,22 @@ class Aggregator:
         """Put a request into records and wait until Kafka has them: one ack for each part.
 
         Raises `Unavailable` if an ack does not come in time; the events may be in the log then.
+        Raises `NotSent` if at least the last part is not, so that nobody will end the request.
         """
         size_bytes = sum(len(part.encoded) for part in intake.parts)
         self.check_room(size_bytes)
         self.buffered_bytes += size_bytes
         intake.handed_us = time.time_ns() // 1000
-        acks = asyncio.gather(*self._place(intake))
+        parts = self._place(intake)
+        acks = asyncio.gather(*parts)
         acks.add_done_callback(lambda _done: self._release(size_bytes))
         try:
             # The record is shared: one request's patience does not end the others' wait.
             return await asyncio.wait_for(asyncio.shield(acks), self._settings.ack_timeout_s)
+        except Unavailable as error:
+            if parts[-1].done() and isinstance(parts[-1].exception(), NotSent):
+                raise NotSent(str(error)) from error
+            raise Unavailable(str(error)) from error
         except TimeoutError as error:
             acks.add_done_callback(_forget)
             limit_s = self._settings.ack_timeout_s
@@ -245,7 +252,7 @@ class Aggregator:
         return record
 
     def _origin(self, intake: Intake, index: int, first: int) -> Origin:
-        send_id = new_span_id()
+        send_id = intake.request.new_send_id()
         intake.send_ids.append(send_id)
         return Origin(
             tenant=intake.tenant,
@@ -256,6 +263,7 @@ class Aggregator:
             traceparent=intake.request.traceparent(send_id),
             tracestate=intake.request.tracestate,
             is_last=index == len(intake.parts) - 1,
+            admitted_us=max(intake.handed_us - intake.request.received_us, 0),
         )
 
     def _close(self, lane: int | None) -> None:
@@ -281,9 +289,12 @@ class Aggregator:
     async def _fly(self, record: _OpenRecord, flight: int) -> None:
         try:
             async with self._lanes[record.partition]:
-                acked = await self._producer.send(self._outgoing(record))
+                with tracing.sending(self._policy, tracing.speaker(record.origins)):
+                    acked = await self._producer.send(self._outgoing(record))
             record.acked.set_result(await acked)
-        except (Unavailable, Rejected) as error:
+        except (NotSent, Rejected) as error:
+            record.acked.set_exception(NotSent(str(error)))
+        except Unavailable as error:
             record.acked.set_exception(Unavailable(str(error)))
         finally:
             del self._unacked[flight]
@@ -294,13 +305,20 @@ class Aggregator:
         handed_us = time.time_ns() // 1000
         received_us = min(origin.received_us for origin in record.origins)
         stop = tracing.Stop(
-            "ingest", self._settings.replica, "", received_us, record.opened_us, handed_us
+            stage="ingest",
+            replica=self._settings.replica,
+            host=tracing.host_id(),
+            read="",
+            appended_us=received_us,
+            polled_us=received_us,
+            started_us=record.opened_us,
+            handed_us=handed_us,
         )
         return Outgoing(
             topic=self.topic,
             partition=record.partition,
             value=assemble(record.origins, record.encoded),
-            headers=tracing.write_headers(record.origins, [stop]),
+            headers=tracing.write_headers(record.origins, [stop], self._policy),
         )
 
     def _release(self, size_bytes: int) -> None:

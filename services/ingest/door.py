@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from libs import tracing
-from libs.errors import Rejected, Unavailable
+from libs.errors import NotSent, Rejected, Unavailable
 from libs.http import Receive, Scope, Send
 from libs.kafka import Ack
 from libs.keys import digest, read_keys
@@ -74,7 +74,12 @@ class Door:
     async def _events(self, scope: Scope, receive: Receive, send: Send, received_us: int) -> None:
         headers = dict(scope["headers"])
         caller = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
-        request = tracing.begin(received_us, is_sampled=False, caller=caller)
+        request = tracing.begin(
+            received_us,
+            is_sampled=False,
+            caller=caller,
+            has_send_spans=not self._emitter.policy.is_contrib,
+        )
         intake: Intake | None = None
         body = b""
         try:
@@ -86,9 +91,11 @@ class Door:
             answer = {**refused.body, "trace_id": request.id}
             await _answer(send, refused.status, answer, refused.headers)
         except Unavailable as error:
+            request = intake.request if intake else request
             await self._answer_unavailable(send, request, error)
             if intake is not None and intake.send_ids:
-                self._report(intake, 503, len(body), [])
+                not_sent = str(error) if isinstance(error, NotSent) else ""
+                self._report(intake, 503, len(body), [], not_sent)
         else:
             await self._answer_accepted(send, intake)
             self._report(intake, 202, len(body), acks)
@@ -190,8 +197,9 @@ class Door:
         except Rejected as error:
             raise Refused(413, {"error": error.reason}) from error
         # A request without events never reaches the glass, so it has no waterfall.
-        if parts and self._sampler.decide():
-            request = request.sampled()
+        if parts:
+            tracestate = headers.get(b"tracestate", b"").decode("latin-1")
+            request = self._sampler.sample(request, tenant, tracestate)
         return Intake(request, tenant, len(events), parts, headers.get(b"ordering-key"))
 
     def _parsed(self, body: bytes, content_type: str) -> list[SentEvent]:
@@ -212,8 +220,13 @@ class Door:
             }
             raise Refused(422, answer) from error
 
-    def _report(self, intake: Intake, status: int, body_bytes: int, acks: list[Ack]) -> None:
-        """Emit the first spans of a sampled waterfall; without acks the sends have failed."""
+    def _report(
+        self, intake: Intake, status: int, body_bytes: int, acks: list[Ack], not_sent: str = ""
+    ) -> None:
+        """Emit the first spans of a sampled waterfall; without acks the sends have failed.
+
+        With the reason why nothing was sent, it ends here.
+        """
         if not intake.request.is_sampled:
             return
         now_us = time.time_ns() // 1000
@@ -225,25 +238,28 @@ class Door:
             tenant=intake.tenant,
             error_type="" if status == 202 else str(status),
         )
+        error_type = "" if acks else "not_sent" if not_sent else "timeout"
         sends = [
-            (send_id, self._written(intake, part.count, acks[index] if acks else None, now_us))
+            (
+                send_id,
+                tracing.Written(
+                    topic=self._aggregator.topic,
+                    partition=acks[index].partition if acks else tracing.UNKNOWN,
+                    offset=acks[index].offset if acks else tracing.UNKNOWN,
+                    client_id=f"ingest-{self._settings.replica}",
+                    handed_us=intake.handed_us,
+                    acked_us=acks[index].acked_us if acks else now_us,
+                    events=part.count,
+                    error_type=error_type,
+                    record_us=acks[index].handed_us if acks else 0,
+                    drained_us=acks[index].drained_us if acks else 0,
+                ),
+            )
             for index, (send_id, part) in enumerate(zip(intake.send_ids, intake.parts, strict=True))
         ]
         tracing.report_request(self._emitter, intake.request, answer, sends)
-
-    def _written(
-        self, intake: Intake, events: int, ack: Ack | None, now_us: int
-    ) -> tracing.Written:
-        return tracing.Written(
-            topic=self._aggregator.topic,
-            partition=ack.partition if ack else -1,
-            offset=ack.offset if ack else -1,
-            client_id=f"ingest-{self._settings.replica}",
-            handed_us=intake.handed_us,
-            acked_us=ack.acked_us if ack else now_us,
-            events=events,
-            error_type="" if ack else "timeout",
-        )
+        if not_sent:
+            tracing.report_not_sent(self._emitter, intake.request, answer, not_sent)
 
 
 async def _answer(

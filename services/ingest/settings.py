@@ -21,6 +21,8 @@ class Settings(StageSettings):
     port: int = Field(default=7400, ge=0, le=65_535)
     # `tenant=key`, separated by commas; a tenant may have several keys.
     api_keys: SecretStr = Field(default=..., validation_alias="INGEST_API_KEYS")
+    # Tenants, separated by commas, whose `traceparent` is continued and not only linked.
+    trusted_tenants: str = ""
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
 
     # A larger body is refused with 413.
@@ -45,6 +47,11 @@ class Settings(StageSettings):
     stall_s: float = Field(default=3.0, gt=0)
     # What `Retry-After` says.
     retry_after_s: int = Field(default=2, ge=1)
+
+    @property
+    def trusted(self) -> list[str]:
+        """The trusted tenants."""
+        return [name.strip() for name in self.trusted_tenants.split(",") if name.strip()]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:

@@ -31,7 +31,12 @@ async def main() -> None:
             poll_records_max=settings.poll_records_max,
         ) as consumer,
     ):
-        transform = stage.Transform(writes=NORMALIZE.writes, decode=decode, handle=handle)
+        transform = stage.Transform(
+            writes=NORMALIZE.writes,
+            decode=decode,
+            handle=handle,
+            failpoints=stage.Failpoints(settings.failpoints),
+        )
         structlog.get_logger().info("ready")
         await stage.run(consumer, stage.forward(transform, replica, producer, emitter), stop)
 

@@ -34,6 +34,7 @@ async def main() -> None:
         writer = Writer(events, letters, emitter, replica, settings.transaction_events_max)
         structlog.get_logger().info("ready")
         await stage.run(consumer, writer.work, stop)
+        writer.end()
 
 
 if __name__ == "__main__":

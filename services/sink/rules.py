@@ -7,10 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from libs.events import DecoratedBatch, Origin
-
-# More large requests at once than this: the oldest is forgotten, and its trace says less.
-_OPEN_REQUESTS_MAX = 4_096
+from libs.events import DecoratedBatch
 
 _encoder = msgspec.json.Encoder()
 
@@ -44,37 +41,6 @@ class Counts(NamedTuple):
     def is_repeat(self) -> bool:
         """Whether all of it was stored before, by an earlier delivery of the same record."""
         return self.delivered_again > 0 and not self.stored and not self.already_there
-
-
-class Told(NamedTuple):
-    """What became of a request's events, in the words of its trace."""
-
-    stored: int = 0
-    already_there: int = 0
-    dead_lettered: int = 0
-
-
-class Tally:
-    """Adds up the parts of large requests, which come one after the other.
-
-    A part that another sink stored, before a restart or a rebalance, is not counted.
-    """
-
-    def __init__(self) -> None:
-        self._open: dict[str, dict[str, Told]] = {}
-
-    def add(self, origin: Origin, part: str, told: Told) -> Told:
-        """Count a part, named by its first event; gives what is known of the request so far."""
-        if origin.is_last and origin.trace_id not in self._open:
-            return told
-        # By name: a part that is delivered again does not count twice.
-        parts = self._open.setdefault(origin.trace_id, {})
-        parts[part] = told
-        if origin.is_last:
-            del self._open[origin.trace_id]
-        elif len(self._open) > _OPEN_REQUESTS_MAX:
-            del self._open[next(iter(self._open))]
-        return Told(*map(sum, zip(*parts.values(), strict=True)))
 
 
 def rows(batches: Sequence[DecoratedBatch]) -> list[Row]:

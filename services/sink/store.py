@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from libs.errors import Rejected, Unavailable
+from libs.tracing import Operation, names
 from services.sink import schema
 from services.sink.rules import Counts, Row
 
@@ -79,17 +80,26 @@ _AWAY = (
 
 @dataclass(slots=True)
 class Receipt:
-    """The moments of one transaction (µs); `conflicts` by origin, empty if every row was new."""
+    """The steps of one transaction; `conflicts` by origin, empty if every row was new."""
 
-    copy_us: int
-    insert_us: int
-    commit_us: int
-    committed_us: int
+    operations: list[Operation]
     conflicts: dict[int, Counts] = field(default_factory=dict[int, Counts])
 
 
-class CommitInDoubt(Unavailable):
-    """The answer to a COMMIT was lost: the rows may be stored, and may be sent again."""
+class Interrupted(Unavailable):
+    """PostgreSQL went away in the middle of an operation.
+
+    If it was the COMMIT, its answer was lost and the rows may be stored. They may be sent again.
+    """
+
+    def __init__(self, what: str, operation: Operation) -> None:
+        super().__init__(what)
+        self.operation = operation
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the rows may be stored all the same."""
+        return self.operation.name == names.COMMIT
 
 
 class Store:
@@ -104,20 +114,20 @@ class Store:
     async def write(self, rows: list[Row]) -> Receipt:
         """Store the rows in one transaction; returns once it is committed.
 
-        Raises `Rejected` if PostgreSQL refuses a row and `Unavailable` if it cannot be reached or
-        does not answer; in the second case the rows may have been stored, and may be sent again.
+        Raises `Rejected` if PostgreSQL refuses a row and `Interrupted` if it cannot be reached or
+        does not answer; in the second case the rows may be sent again.
         """
+        steps = _Steps()
         try:
             connection = await self._connected()
-            return await _write(connection, rows)
+            return await _write(connection, rows, steps)
         except _REFUSED as error:
             raise Rejected(f"the store refuses a row: {error}") from error
-        except CommitInDoubt:
-            await self.close()
-            raise
         except _AWAY as error:
             await self.close()
-            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+            operation = steps.end(type(error).__name__)
+            what = f"PostgreSQL, {operation.name}: {operation.error_type}: {error}"
+            raise Interrupted(what, operation) from error
 
     async def refused(self, rows: list[Row]) -> dict[int, str]:
         """Try rows and keep none: the places of those that PostgreSQL refuses, and why.
@@ -167,25 +177,44 @@ class Store:
         return self._connection
 
 
-async def _write(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]) -> Receipt:
+class _Steps:
+    """The operations of a transaction, one after the other."""
+
+    def __init__(self) -> None:
+        self.done: list[Operation] = []
+        self._name, self._started_us = names.CONNECT, _now_us()
+
+    def begin(self, name: str) -> None:
+        """Begin an operation."""
+        self._name, self._started_us = name, _now_us()
+
+    def end(self, error_type: str = "") -> Operation:
+        """End the operation that runs."""
+        self.done.append(Operation(self._name, self._started_us, _now_us(), error_type))
+        return self.done[-1]
+
+
+async def _write(
+    connection: asyncpg.Connection[asyncpg.Record], rows: list[Row], steps: _Steps
+) -> Receipt:
     transaction = connection.transaction()
-    copy_us = _now_us()
+    steps.begin(names.COPY)
     await transaction.start()
     try:
         await _copy(connection, rows)
-        insert_us = _now_us()
+        steps.end()
+        steps.begin(names.INSERT)
         inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
         conflicts = {} if inserted == len(rows) else await _outcomes(connection)
-        commit_us = _now_us()
+        steps.end()
     except BaseException:
         if not connection.is_closed():
             await transaction.rollback()
         raise
-    try:
-        await transaction.commit()
-    except _AWAY as error:
-        raise CommitInDoubt(f"PostgreSQL: {type(error).__name__}: {error}") from error
-    return Receipt(copy_us, insert_us, commit_us, _now_us(), conflicts)
+    steps.begin(names.COMMIT)
+    await transaction.commit()
+    steps.end()
+    return Receipt(steps.done, conflicts)
 
 
 async def _copy(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]) -> None:

@@ -11,8 +11,8 @@ from libs.errors import Rejected
 from libs.events import DecoratedBatch, Origin, Rejection, decode, without
 from libs.kafka import Record
 from libs.stage import DeadLetters, Replica, read_facts, until_available
-from services.sink.rules import Counts, Tally, Told, rows
-from services.sink.store import CommitInDoubt, Receipt, Store
+from services.sink.rules import Counts, rows
+from services.sink.store import Interrupted, Receipt, Store
 
 
 @dataclass(slots=True)
@@ -37,10 +37,9 @@ class Writer:
     ) -> None:
         self._store = store
         self._letters = letters
-        self._emitter = emitter
         self._replica = replica
         self._transaction_events_max = transaction_events_max
-        self._tally = Tally()
+        self._endings = tracing.Endings(emitter)
 
     async def work(self, records: list[Record]) -> None:
         """Return once every record is committed, or dead-lettered because it cannot be."""
@@ -60,6 +59,10 @@ class Writer:
         if taken:
             await self._write(taken)
 
+    def end(self) -> None:
+        """Tell what was kept back to be told, before the process ends."""
+        self._endings.flush(is_end=True)
+
     async def _take(self, record: Record) -> _Taken | None:
         started_us = _now_us()
         try:
@@ -70,15 +73,16 @@ class Writer:
 
     async def _write(self, taken: Sequence[_Taken]) -> None:
         made = rows([one.batch for one in taken])
-        tries, is_in_doubt = 0, False
+        failed: list[tracing.Operation] = []
+        is_in_doubt = False
 
-        async def attempt(number: int) -> Receipt:
-            nonlocal tries, is_in_doubt
-            tries = number
+        async def attempt(_number: int) -> Receipt:
+            nonlocal is_in_doubt
             try:
                 return await self._store.write(made)
-            except CommitInDoubt:
-                is_in_doubt = True
+            except Interrupted as error:
+                failed.append(error.operation)
+                is_in_doubt = is_in_doubt or error.is_in_doubt
                 raise
 
         try:
@@ -86,7 +90,7 @@ class Writer:
         except Rejected as error:
             await self._isolate(taken, error)
             return
-        self._report(taken, receipt, tries, is_in_doubt=is_in_doubt)
+        self._report(taken, receipt, failed, is_in_doubt=is_in_doubt)
 
     async def _isolate(self, taken: Sequence[_Taken], error: Rejected) -> None:
         """Write each record alone; of a refused one bury the bad events, and write the rest."""
@@ -106,45 +110,48 @@ class Writer:
             await self._write([replace(one, batch=left)])
 
     def _report(
-        self, taken: Sequence[_Taken], receipt: Receipt, tries: int, *, is_in_doubt: bool
+        self,
+        taken: Sequence[_Taken],
+        receipt: Receipt,
+        failed: list[tracing.Operation],
+        *,
+        is_in_doubt: bool,
     ) -> None:
         stored = tracing.Stored(
             namespace=self._store.database,
             table="event",
-            copy_us=receipt.copy_us,
-            insert_us=receipt.insert_us,
-            commit_us=receipt.commit_us,
-            committed_us=receipt.committed_us,
             rows=sum(len(one.batch.events) for one in taken),
+            operations=[*failed, *receipt.operations],
         )
-        ended: set[tuple[str, str]] = set()
         for number, one, origin in _origins(taken):
-            for leg in tracing.legs([origin]).values():
-                carried = tracing.read_headers(one.record.headers)
-                read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
-                read.attempt = tries
-                tracing.report_read(self._emitter, leg, read, receipt.committed_us)
-                tracing.report_store(self._emitter, leg, stored)
-                counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
-                part = one.batch.events[origin.first].event_id
-                told = self._tally.add(origin, part, _told(origin, counts))
-                # The same record twice in one transaction has one end.
-                end = (origin.trace_id, part)
-                # A COMMIT that was cut off but had worked looks like an earlier delivery, and was
-                # our own.
-                is_first = is_in_doubt or not counts.is_repeat
-                if origin.is_last and is_first and end not in ended:
-                    ended.add(end)
-                    ending = tracing.Ending(*told)
-                    tracing.report_root(self._emitter, leg, ending, receipt.committed_us)
+            if not self._endings.concerns(origin, stored.committed_us):
+                continue
+            counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
+            part = self._part(one, origin, counts, stored)
+            part.arrival.read.attempt = 1 + len(failed)
+            # A COMMIT that was cut off but had worked looks like an earlier delivery, and was ours.
+            part.is_repeat = counts.is_repeat and not is_in_doubt
+            self._endings.report(part)
+        self._endings.flush()
 
-
-def _told(origin: Origin, counts: Counts) -> Told:
-    return Told(
-        stored=counts.stored + counts.delivered_again,
-        already_there=counts.already_there,
-        dead_lettered=origin.dead,
-    )
+    def _part(
+        self, one: _Taken, origin: Origin, counts: Counts, stored: tracing.Stored
+    ) -> tracing.Part:
+        carried = tracing.read_headers(one.record.headers)
+        read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
+        # The store knows.
+        read.redelivered = "yes" if counts.delivered_again else ""
+        return tracing.Part(
+            name=one.batch.events[origin.first].event_id,
+            arrival=tracing.Arrival(origin, carried.trail, read),
+            stored=stored,
+            told=tracing.Told(
+                stored=counts.stored + counts.delivered_again,
+                already_there=counts.already_there,
+                dead_lettered=origin.dead,
+            ),
+            is_repeat=counts.is_repeat,
+        )
 
 
 def _origins(taken: Sequence[_Taken]) -> Iterator[tuple[int, _Taken, Origin]]:

@@ -20,6 +20,8 @@ from tests.stack import Stack
 
 PARTITIONS = 4
 SETTLE_LIMIT_S = 15.0
+# The first test that needs the stack brings it up, and on an empty machine builds it.
+NEEDS_STACK = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 
 @dataclass
@@ -68,7 +70,7 @@ async def in_kafka(bootstrap_servers: str) -> AsyncGenerator[Broker]:
         yield Broker(topic, producer, join)
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.stack)])
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=NEEDS_STACK)])
 async def broker(request: pytest.FixtureRequest) -> AsyncGenerator[Broker]:
     if request.param == "memory":
         async with in_memory() as made:
@@ -194,6 +196,7 @@ async def test_a_late_producer_says_unavailable_until_there_is_a_kafka() -> None
 
 
 @pytest.mark.stack
+@pytest.mark.timeout(1_900)
 async def test_a_late_producer_arrives(stack: Stack) -> None:
     settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
     async with kafka.late_producer(settings, "late") as producer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -17,22 +18,12 @@ from services.sink import store
 from services.sink.rules import Counts, Row, rows
 from services.sink.store import Store
 from services.sink.write import Writer
+from tests.emitted import Emitted
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 NOW = "2026-01-01T00:00:00.000000Z"
-
-
-class Collected:
-    def __init__(self) -> None:
-        self.spans: list[tracing.Span] = []
-
-    def emit(self, span: tracing.Span) -> None:
-        self.spans.append(span)
-
-    def roots(self) -> list[tracing.Span]:
-        return [span for span in self.spans if span.name == "time to glass"]
 
 
 @pytest.fixture
@@ -70,7 +61,9 @@ async def test_new_rows_are_stored_without_a_conflict(events: Store, tenant: str
     receipt = await events.write(rows([batch_of(tenant)]))
 
     assert receipt.conflicts == {}
-    assert receipt.copy_us <= receipt.insert_us <= receipt.commit_us <= receipt.committed_us
+    assert [operation.name for operation in receipt.operations] == ["COPY", "INSERT", "COMMIT"]
+    for before, after in pairwise(receipt.operations):
+        assert before.started_us <= before.ended_us <= after.started_us
 
 
 async def test_the_same_rows_again_are_known_as_delivered_again(events: Store, tenant: str) -> None:
@@ -130,7 +123,7 @@ async def test_a_store_that_is_not_there_is_unavailable() -> None:
             pass
 
 
-async def work(events: Store, spans: Collected, *records: Record) -> MemoryBroker:
+async def work(events: Store, spans: Emitted, *records: Record) -> MemoryBroker:
     broker = MemoryBroker()
     replica = stage.Replica("sink", 0)
     async with broker.producer() as producer:
@@ -143,7 +136,7 @@ async def test_every_request_ends_with_one_root_however_often_it_comes(
     events: Store, tenant: str
 ) -> None:
     batch = batch_of(tenant)
-    first, again = Collected(), Collected()
+    first, again = Emitted(), Emitted()
 
     await work(events, first, record_of(batch), record_of(batch, offset=1))
     await work(events, again, record_of(batch))
@@ -155,7 +148,7 @@ async def test_every_request_ends_with_one_root_however_often_it_comes(
 async def test_records_above_the_limit_of_a_transaction_are_all_stored(
     events: Store, tenant: str
 ) -> None:
-    spans = Collected()
+    spans = Emitted()
 
     await work(events, spans, *(record_of(batch_of(tenant), n) for n in range(5)))
 
@@ -165,7 +158,7 @@ async def test_records_above_the_limit_of_a_transaction_are_all_stored(
 async def test_only_the_last_part_of_a_request_ends_it(events: Store, tenant: str) -> None:
     batch = batch_of(tenant)
     part = msgspec.structs.replace(batch.origins[0], is_last=False)
-    spans = Collected()
+    spans = Emitted()
 
     await work(events, spans, record_of(msgspec.structs.replace(batch, origins=[part])))
 
@@ -198,7 +191,7 @@ async def test_only_the_bad_events_of_a_record_are_dead_lettered(
     events: Store, tenant: str
 ) -> None:
     good, bad = batch_of(tenant), spoilt(batch_of(tenant), 1)
-    spans = Collected()
+    spans = Emitted()
 
     broker = await work(events, spans, record_of(good), record_of(bad, 1), record_of(b"junk", 2))
 
@@ -223,7 +216,7 @@ async def test_the_root_of_a_request_in_parts_counts_all_of_them(
     first = msgspec.structs.replace(whole, origins=[origin], events=whole.events[:3])
     origin = msgspec.structs.replace(whole.origins[0], count=2)
     last = msgspec.structs.replace(whole, origins=[origin], events=whole.events[3:])
-    spans = Collected()
+    spans = Emitted()
 
     await work(events, spans, record_of(spoilt(first, 0)), record_of(last, 1))
 

@@ -22,7 +22,7 @@ LEAVES = {
     "libs/validation.py": {"libs.errors", "libs.events", "libs.timestamps"},
     "libs/keys.py": set[str](),
     "libs/logs.py": set[str](),
-    "libs/tracing": {"libs.tracing"},
+    "libs/tracing": {"libs.tracing", "libs.errors"},
     "libs/kafka": {"libs.kafka", "libs.errors"},
 }
 

@@ -73,7 +73,7 @@ def test_the_readmes_picture_shows_every_span_of_a_waterfall() -> None:
     said = set(re.findall(r">([^<>]+)</text>", (ROOT / "docs/images/waterfall.svg").read_text()))
 
     hops = [verb.format(topic=t) for verb in (SEND, QUEUE, PROCESS) for t in TOPICS]
-    table = [verb.format(table="event") for verb in (COPY, INSERT)]
+    table = [f"{verb} event" for verb in (COPY, INSERT)]
     assert {ROOT_SPAN, SERVER, *hops, *table, COMMIT} <= said
 
 

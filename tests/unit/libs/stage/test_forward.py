@@ -25,20 +25,10 @@ from libs.events import (
 )
 from libs.kafka import Outgoing, Record
 from libs.kafka.memory import MemoryBroker
+from tests.emitted import Emitted
 
 REPLICA = stage.Replica("normalize", 0)
 NOW = "2026-01-01T00:00:00.000000Z"
-
-
-class Collected:
-    def __init__(self) -> None:
-        self.spans: list[tracing.Span] = []
-
-    def emit(self, span: tracing.Span) -> None:
-        self.spans.append(span)
-
-    def names(self) -> list[str]:
-        return [span.name for span in self.spans]
 
 
 def request_batch(*names: str, is_sampled: bool = True) -> RawBatch:
@@ -56,8 +46,8 @@ def request_batch(*names: str, is_sampled: bool = True) -> RawBatch:
 
 
 def raw(batch: RawBatch, partition: int = 3) -> Outgoing:
-    stop = tracing.Stop("ingest", 0, "", 1, 2, 3)
-    headers = tracing.write_headers(batch.origins, [stop])
+    stop = tracing.Stop("ingest", 0, "ab", "", 1, 1, 2, 3)
+    headers = tracing.write_headers(batch.origins, [stop], Emitted().policy)
     return Outgoing("events.raw", partition, encode(batch), headers)
 
 
@@ -104,12 +94,12 @@ def broker() -> MemoryBroker:
 
 
 @pytest.fixture
-def spans() -> Collected:
-    return Collected()
+def spans() -> Emitted:
+    return Emitted()
 
 
 async def test_a_record_goes_on_in_its_partition_with_its_events(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(raw(request_batch("a", "b"), partition=5))
 
@@ -122,7 +112,7 @@ async def test_a_record_goes_on_in_its_partition_with_its_events(
 
 
 async def test_the_next_record_carries_each_header_once_and_the_send_spans_context(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(raw(request_batch("a")))
 
@@ -139,7 +129,7 @@ async def test_the_next_record_carries_each_header_once_and_the_send_spans_conte
 
 
 async def test_each_sampled_origin_of_a_shared_record_has_its_own_spans(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     one, two = request_batch("a"), request_batch("b")
     dark = request_batch("c", is_sampled=False)
@@ -158,7 +148,7 @@ async def test_each_sampled_origin_of_a_shared_record_has_its_own_spans(
     assert len(spans.spans) == 6
 
 
-async def test_offsets_are_committed_after_the_ack(broker: MemoryBroker, spans: Collected) -> None:
+async def test_offsets_are_committed_after_the_ack(broker: MemoryBroker, spans: Emitted) -> None:
     for _ in range(3):
         broker.append(raw(request_batch("a"), partition=1))
 
@@ -169,7 +159,7 @@ async def test_offsets_are_committed_after_the_ack(broker: MemoryBroker, spans: 
 
 
 async def test_without_an_ack_the_stage_stops_and_commits_nothing(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(raw(request_batch("a")))
     broker.is_away = True
@@ -182,7 +172,7 @@ async def test_without_an_ack_the_stage_stops_and_commits_nothing(
 
 
 async def test_a_record_that_is_no_json_is_dead_lettered_as_it_came_with_its_trace(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     batch = request_batch("a")
     broken = raw(batch)
@@ -205,7 +195,7 @@ async def test_a_record_that_is_no_json_is_dead_lettered_as_it_came_with_its_tra
 
 
 async def test_a_tombstone_is_dead_lettered_and_the_stage_goes_on(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(Outgoing("events.raw", 0, None, []))
     broker.append(raw(request_batch("good"), partition=0))
@@ -218,7 +208,7 @@ async def test_a_tombstone_is_dead_lettered_and_the_stage_goes_on(
 
 
 async def test_one_bad_event_is_dead_lettered_alone_and_counted_for_the_root(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(raw(request_batch("a", "bad", "c")))
 
@@ -235,7 +225,7 @@ async def test_one_bad_event_is_dead_lettered_alone_and_counted_for_the_root(
 
 
 async def test_a_request_whose_last_event_dies_gets_its_failed_root_here(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(raw(request_batch("bad")))
 
@@ -249,7 +239,7 @@ async def test_a_request_whose_last_event_dies_gets_its_failed_root_here(
 
 
 async def test_a_record_refused_as_a_whole_ends_every_trace_in_it(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     broker.append(raw(request_batch("a", "awful")))
 
@@ -260,8 +250,22 @@ async def test_a_record_refused_as_a_whole_ends_every_trace_in_it(
     assert len(decode(RawBatch, letter.value).events) == 2
 
 
+async def test_for_what_is_not_sampled_no_span_is_built(
+    broker: MemoryBroker, spans: Emitted, built_spans: list[str]
+) -> None:
+    dark = [request_batch("a", is_sampled=False) for _ in range(3)]
+    for batch in (*dark, request_batch("a")):
+        broker.append(raw(batch))
+
+    async with running(broker, spans):
+        await until(lambda: len(broker.records("events.normalized")) == 4)
+
+    assert built_spans == spans.names()
+    assert len(built_spans) == 3
+
+
 async def test_each_request_is_told_the_reason_of_its_own_event(
-    broker: MemoryBroker, spans: Collected
+    broker: MemoryBroker, spans: Emitted
 ) -> None:
     one, other = request_batch("bad"), request_batch("worse")
     second = msgspec.structs.replace(other.origins[0], first=1)
@@ -285,7 +289,7 @@ async def test_each_request_is_told_the_reason_of_its_own_event(
     }
 
 
-async def test_of_a_letter_that_is_too_large_what_fits_is_kept(spans: Collected) -> None:
+async def test_of_a_letter_that_is_too_large_what_fits_is_kept(spans: Emitted) -> None:
     broker = MemoryBroker(record_bytes_max=300_000)
     huge = [("huge", b"h" * 280_000)]
     record = Record("events.raw", 3, 7, 1, 2, 0, b"k" * 50_000, b"v" * 280_000, huge)

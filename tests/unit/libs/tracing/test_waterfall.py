@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from libs.tracing import (
     Answer,
     Ending,
+    Operation,
     Read,
-    Span,
     Stored,
     Written,
     begin,
@@ -20,6 +20,7 @@ from libs.tracing import (
     report_root,
     report_store,
 )
+from tests.emitted import Emitted
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,12 @@ class FakeOrigin:
     traceparent: str
     tracestate: str
     tenant: str = "default"
+    received_us: int = 1_000
+    admitted_us: int = 500
     count: int = 3
     total: int = 3
     dead: int = 0
     is_last: bool = True
-
-
-class Collected:
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def emit(self, span: Span) -> None:
-        self.spans.append(span)
-
-    def named(self, name: str) -> Span:
-        (span,) = [span for span in self.spans if span.name == name]
-        return span
 
 
 READ = Read(
@@ -53,10 +44,21 @@ READ = Read(
     client_id="normalize-0",
     sent_us=2_400,
     appended_us=2_000,
+    polled_us=4_000,
     started_us=5_000,
     lag_records=0,
     events=3,
     origins=1,
+)
+STORED = Stored(
+    "ttg",
+    "event",
+    rows=3,
+    operations=[
+        Operation("COPY", 8_000, 8_500),
+        Operation("INSERT", 8_500, 9_000),
+        Operation("COMMIT", 9_000, 9_900),
+    ],
 )
 WRITTEN = Written("events.raw", 3, 17, "ingest-0", 1_500, 2_500, events=3)
 SEND_ID = 77
@@ -67,18 +69,18 @@ def request_origin(*, is_sampled: bool = True) -> FakeOrigin:
     return FakeOrigin(request.traceparent(SEND_ID), request.tracestate)
 
 
-def waterfall() -> Collected:
-    collected = Collected()
+def waterfall() -> Emitted:
+    collected = Emitted()
     request = begin(1_000, is_sampled=True)
     answer = Answer(202, 2_600, 100, events=3, tenant="default")
     report_request(collected, request, answer, [(SEND_ID, WRITTEN)])
     origin = FakeOrigin(request.traceparent(SEND_ID), request.tracestate)
-    leg = legs([origin])[0]
+    leg = legs([origin], Emitted().policy)[0]
     onward = replace(WRITTEN, topic="events.normalized", handed_us=6_000, acked_us=7_000)
     report_hop(collected, leg, READ, onward)
-    last = legs([replace(origin, traceparent=leg.traceparent)])[0]
+    last = legs([replace(origin, traceparent=leg.traceparent)], Emitted().policy)[0]
     report_read(collected, last, replace(READ, topic="events.decorated"), 9_900)
-    report_store(collected, last, Stored("ttg", "event", 8_000, 8_500, 9_000, 9_900, rows=3))
+    report_store(collected, last, STORED)
     report_root(collected, last, Ending(stored=3), 9_900)
     return collected
 
@@ -96,7 +98,8 @@ def test_the_root_spans_from_the_door_to_the_commit_and_belongs_to_the_pipeline(
     root = waterfall().named("time to glass")
 
     assert (root.start_us, root.end_us) == (1_000, 9_900)
-    assert root.is_of_pipeline
+    assert root.source is not None
+    assert root.source.service == "pipeline"
     assert root.parent_id == 0
     assert root.attributes["ttg.events.stored"] == 3
 
@@ -129,8 +132,8 @@ def test_a_queue_starts_at_the_later_of_hand_over_and_append() -> None:
 
 
 def test_a_queue_is_never_negative() -> None:
-    collected = Collected()
-    leg = legs([request_origin()])[0]
+    collected = Emitted()
+    leg = legs([request_origin()], Emitted().policy)[0]
 
     report_read(collected, leg, replace(READ, appended_us=9_000_000), 9_000)
 
@@ -139,11 +142,11 @@ def test_a_queue_is_never_negative() -> None:
 
 
 def test_an_unsampled_origin_opens_no_leg() -> None:
-    assert legs([request_origin(is_sampled=False)]) == {}
+    assert legs([request_origin(is_sampled=False)], Emitted().policy) == {}
 
 
 def test_an_unsampled_request_emits_nothing() -> None:
-    collected = Collected()
+    collected = Emitted()
     request = begin(1_000, is_sampled=False)
 
     report_request(collected, request, Answer(202, 2_000, 1, 1, "default"), [(SEND_ID, WRITTEN)])
@@ -152,7 +155,7 @@ def test_an_unsampled_request_emits_nothing() -> None:
 
 
 def test_a_clients_context_is_a_link_and_never_a_parent() -> None:
-    collected = Collected()
+    collected = Emitted()
     caller = parse_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     request = begin(1_000, is_sampled=True, caller=caller)
 
@@ -164,9 +167,9 @@ def test_a_clients_context_is_a_link_and_never_a_parent() -> None:
 
 
 def test_a_trace_begun_elsewhere_goes_on_as_a_chain_without_a_root_of_ours() -> None:
-    collected = Collected()
+    collected = Emitted()
     foreign = FakeOrigin("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "")
-    leg = legs([foreign])[0]
+    leg = legs([foreign], Emitted().policy)[0]
 
     report_hop(collected, leg, READ, WRITTEN)
     report_root(collected, leg, Ending(stored=1), 9_000)
@@ -176,9 +179,11 @@ def test_a_trace_begun_elsewhere_goes_on_as_a_chain_without_a_root_of_ours() -> 
 
 
 def test_a_dead_lettered_event_fails_the_root_and_names_the_reason() -> None:
-    collected = Collected()
+    collected = Emitted()
 
-    report_root(collected, legs([request_origin()])[0], Ending(2, 0, 1, "bad unit"), 9_000)
+    report_root(
+        collected, legs([request_origin()], Emitted().policy)[0], Ending(2, 0, 1, "bad unit"), 9_000
+    )
 
     (root,) = collected.spans
     assert root.error_type == "dead_lettered"
@@ -186,7 +191,7 @@ def test_a_dead_lettered_event_fails_the_root_and_names_the_reason() -> None:
 
 
 def test_a_send_without_an_ack_is_an_error_without_an_offset() -> None:
-    collected = Collected()
+    collected = Emitted()
     lost = replace(WRITTEN, offset=-1, error_type="timeout")
     request = begin(1_000, is_sampled=True)
 
@@ -195,3 +200,52 @@ def test_a_send_without_an_ack_is_an_error_without_an_offset() -> None:
     send = collected.named("send events.raw")
     assert send.error_type == "timeout"
     assert "messaging.kafka.offset" not in send.attributes
+
+
+def test_in_a_chain_each_hop_hangs_on_the_send_before_it() -> None:
+    chained = Emitted(shape="chain")
+    origin = request_origin()
+    leg = legs([origin], chained.policy)[0]
+    report_hop(chained, leg, READ, replace(WRITTEN, topic="events.normalized"))
+    last = legs([replace(origin, traceparent=leg.traceparent)], chained.policy)[0]
+    report_read(chained, last, replace(READ, topic="events.normalized"), 9_900)
+    report_root(chained, last, Ending(stored=3), 9_900)
+
+    sent = chained.named("send events.normalized").ref.span_id
+    assert chained.named("queue events.raw").parent_id == SEND_ID
+    assert chained.named("process events.raw").parent_id == SEND_ID
+    assert chained.named("queue events.normalized").parent_id == sent
+    assert chained.named("process events.normalized").parent_id == sent
+    assert chained.named("time to glass").parent_id == 0
+    assert chained.named("time to glass").attributes["ttg.shape"] == "chain"
+
+
+def test_where_somebody_else_makes_the_spans_of_kafka_no_leg_is_opened() -> None:
+    assert legs([request_origin()], Emitted(kafka="contrib").policy) == {}
+
+
+def test_a_queue_is_split_into_parts_that_add_up_and_are_never_negative() -> None:
+    emitted = Emitted()
+    leg = legs([request_origin()], emitted.policy)[0]
+    # The fetch was asked for before the record was there, and a clock was set back.
+    moments = {"asked_us": 1_000, "fetched_us": 3_400, "polled_us": 3_000}
+
+    report_read(emitted, leg, replace(READ, **moments), 9_000)
+
+    attributes = emitted.named("queue events.raw").attributes
+    names = ("log", "fetch", "prefetch", "slot")
+    parts = [attributes[f"ttg.queue.{name}.duration"] for name in names]
+    assert parts == [0.0, 0.001, 0.0, 0.0016]
+    assert attributes["ttg.queue.duration"] == 0.0026
+
+
+def test_a_send_is_split_into_aggregation_buffer_and_ack() -> None:
+    emitted = Emitted()
+    request = begin(1_000, is_sampled=True)
+    written = replace(WRITTEN, record_us=1_900, drained_us=2_100)
+
+    report_request(emitted, request, Answer(202, 2, 1, 1, "default"), [(SEND_ID, written)])
+
+    attributes = emitted.named("send events.raw").attributes
+    parts = [attributes[f"ttg.send.{part}.duration"] for part in ("aggregate", "buffer", "ack")]
+    assert parts == [0.0004, 0.0002, 0.0004]

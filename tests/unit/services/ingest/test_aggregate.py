@@ -14,6 +14,7 @@ from libs.kafka.memory import MemoryBroker
 from libs.validation import SentEvent
 from services.ingest.aggregate import Aggregator, Intake, cut
 from services.ingest.settings import Settings
+from tests.emitted import Emitted
 
 LIMITS = {"INGEST_API_KEYS": "default=secret", "linger_s": 0.002, "record_bytes_max": 2_048}
 
@@ -55,7 +56,9 @@ class SlowProducer:
 async def aggregating(chosen: Settings) -> AsyncGenerator[tuple[Aggregator, MemoryBroker]]:
     broker = MemoryBroker()
     async with broker.producer() as producer:
-        aggregator = Aggregator(producer, "events.raw", 12, chosen, asyncio.Event())
+        aggregator = Aggregator(
+            producer, "events.raw", 12, chosen, Emitted().policy, asyncio.Event()
+        )
         yield aggregator, broker
         await aggregator.drain()
 
@@ -101,7 +104,8 @@ async def test_the_room_is_given_back_when_the_ack_is_there() -> None:
 async def test_without_an_ack_in_time_the_outcome_is_unknown_and_the_room_stays_taken() -> None:
     chosen = settings(ack_timeout_s=0.05)
     producer = SlowProducer()
-    aggregator = Aggregator(producer, "events.raw", 12, chosen, asyncio.Event())
+    policy = Emitted().policy
+    aggregator = Aggregator(producer, "events.raw", 12, chosen, policy, asyncio.Event())
 
     with pytest.raises(Unavailable, match="did not acknowledge"):
         await aggregator.add(intake(sent(1), chosen))
@@ -115,7 +119,8 @@ async def test_without_an_ack_in_time_the_outcome_is_unknown_and_the_room_stays_
 async def test_while_the_oldest_record_waits_too_long_nothing_new_comes_in() -> None:
     chosen = settings(ack_timeout_s=0.05, stall_s=0.01)
     producer = SlowProducer()
-    aggregator = Aggregator(producer, "events.raw", 12, chosen, asyncio.Event())
+    policy = Emitted().policy
+    aggregator = Aggregator(producer, "events.raw", 12, chosen, policy, asyncio.Event())
     with pytest.raises(Unavailable):
         await aggregator.add(intake(sent(1), chosen))
 
@@ -132,7 +137,7 @@ async def test_a_producer_that_fails_for_good_stops_the_door() -> None:
     chosen = settings()
     producer = SlowProducer()
     stop = asyncio.Event()
-    aggregator = Aggregator(producer, "events.raw", 12, chosen, stop)
+    aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted().policy, stop)
     waiting = asyncio.create_task(aggregator.add(intake(sent(1), chosen)))
     await producer.was_asked.wait()
 

@@ -16,9 +16,11 @@ import pytest
 from libs import tracing
 from libs.events import RawBatch, decode
 from libs.kafka.memory import MemoryBroker
+from libs.tracing import SamplingSettings
 from services.ingest.aggregate import Aggregator
 from services.ingest.door import Door
 from services.ingest.settings import Settings
+from tests.emitted import Emitted
 
 EVENT = {"name": "checkout.latency", "value": 12.5, "unit": "ms"}
 HEADERS = {"api-key": "secret", "content-type": "application/json"}
@@ -31,14 +33,6 @@ class Answer:
     body: dict[str, Any]
 
 
-class Collected:
-    def __init__(self) -> None:
-        self.spans: list[tracing.Span] = []
-
-    def emit(self, span: tracing.Span) -> None:
-        self.spans.append(span)
-
-
 @dataclass
 class House:
     """A door, the broker behind it and the spans it emitted."""
@@ -46,7 +40,7 @@ class House:
     door: Door
     aggregator: Aggregator
     broker: MemoryBroker
-    spans: Collected
+    spans: Emitted
 
     async def post(
         self, body: object, headers: dict[str, str] | None = None, path: str = "/v1/events"
@@ -85,11 +79,13 @@ async def house(**settings: object) -> AsyncGenerator[House]:
         {"INGEST_API_KEYS": "default=secret,acme=other", "linger_s": 0.002, **settings}
     )
     broker = MemoryBroker()
-    spans = Collected()
+    spans = Emitted()
     ids = (f"00000000-0000-7000-8000-{n:012x}" for n in itertools.count())
     async with broker.producer() as producer:
-        aggregator = Aggregator(producer, "events.raw", 12, chosen, asyncio.Event())
-        sampler = tracing.Sampler(chosen.sampling, time.monotonic)
+        aggregator = Aggregator(
+            producer, "events.raw", 12, chosen, Emitted().policy, asyncio.Event()
+        )
+        sampler = tracing.Sampler(chosen.sampling, time.monotonic, chosen.trusted)
         door = Door(aggregator, sampler, spans, chosen, lambda: next(ids))
         yield House(door, aggregator, broker, spans)
         await aggregator.drain()
@@ -307,3 +303,58 @@ async def test_what_is_being_read_counts_as_buffered() -> None:
 
     assert answer.status == 503
     assert here.aggregator.buffered_bytes == 0
+
+
+CLIENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_what_never_left_the_door_ends_there_with_a_failed_root() -> None:
+    async with house(record_bytes_max=900_000) as here:
+        here.broker.record_bytes_max = 10
+
+        answer = await here.post(EVENT)
+
+    assert answer.status == 503
+    (root,) = here.spans.roots()
+    assert root.error_type == "not_sent"
+    assert here.spans.named("send events.raw").error_type == "not_sent"
+
+
+async def test_a_trusted_tenants_trace_goes_on_here() -> None:
+    async with house(trusted_tenants="acme, other") as here:
+        headers = {**HEADERS, "api-key": "other", "traceparent": CLIENT, "tracestate": "a=1,ttg=x"}
+        answer = await here.post(EVENT, headers)
+        (batch,) = here.batches()
+
+    assert answer.body == {"accepted": 1, "trace_id": CLIENT[3:35], "sampled": True}
+    (origin,) = batch.origins
+    assert origin.traceparent[3:35] == CLIENT[3:35]
+    ours, theirs = origin.tracestate.split(",")
+    assert ours.endswith("-00f067aa0ba902b7")
+    assert theirs == "a=1"
+    assert here.spans.named("POST /v1/events").links == ()
+
+
+async def test_a_trusted_tenant_that_does_not_sample_is_not_sampled() -> None:
+    async with house(trusted_tenants="default") as here:
+        answer = await here.post(EVENT, {**HEADERS, "traceparent": CLIENT[:-2] + "00"})
+
+    assert answer.body["sampled"] is False
+    assert answer.body["trace_id"] == CLIENT[3:35]
+
+
+async def test_a_trusted_tenant_has_so_many_traces_a_second() -> None:
+    sampling = SamplingSettings(TRACE_TRUSTED_PER_SECOND_MAX=3)  # type: ignore[call-arg]
+    async with house(trusted_tenants="default", sampling=sampling) as here:
+        answers = [await here.post(EVENT, {**HEADERS, "traceparent": CLIENT}) for _ in range(9)]
+
+    assert [answer.body["sampled"] for answer in answers].count(True) == 3
+
+
+async def test_what_a_client_chose_does_not_decide_what_is_sampled() -> None:
+    sampling = SamplingSettings(OTEL_TRACES_SAMPLER_ARG=0)  # type: ignore[call-arg]
+    async with house(sampling=sampling) as here:
+        answer = await here.post(EVENT, {**HEADERS, "traceparent": CLIENT})
+
+    assert answer.body["sampled"] is False
+    assert answer.body["trace_id"] != CLIENT[3:35]

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from libs.events import DecoratedBatch, DecoratedEvent, Origin
-from services.sink.rules import Counts, Tally, Told, rows
+from services.sink.rules import Counts, rows
 
 NOW = "2026-01-01T00:00:00.000000Z"
 TRACES = ("11111111111111111111111111111111", "22222222222222222222222222222222")
@@ -66,28 +65,3 @@ def test_a_repeat_is_what_was_stored_before_by_the_same_request(
     counts: Counts, is_repeat: bool
 ) -> None:
     assert counts.is_repeat is is_repeat
-
-
-def part(number: int, *, is_last: bool = False) -> Origin:
-    return msgspec.structs.replace(origin(TRACES[number], 0, 1), is_last=is_last)
-
-
-def test_a_request_in_one_part_is_told_as_it_is() -> None:
-    assert Tally().add(part(0, is_last=True), "a", Told(2, 1, 0)) == Told(2, 1, 0)
-
-
-def test_the_last_part_tells_of_all_parts_and_begins_anew() -> None:
-    tally = Tally()
-    tally.add(part(0), "a", Told(3, 0, 1))
-    tally.add(part(1), "x", Told(9, 9, 9))
-
-    assert tally.add(part(0, is_last=True), "b", Told(1, 2, 0)) == Told(4, 2, 1)
-    assert tally.add(part(0, is_last=True), "b", Told(1, 2, 0)) == Told(1, 2, 0)
-
-
-def test_a_part_that_comes_again_counts_once() -> None:
-    tally = Tally()
-    for _ in range(3):
-        tally.add(part(0), "a", Told(stored=3))
-
-    assert tally.add(part(0, is_last=True), "b", Told(stored=1)) == Told(stored=4)

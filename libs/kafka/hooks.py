@@ -1,0 +1,91 @@
+# pyright: basic
+"""Moments inside aiokafka that its interface does not tell, noted in one place.
+
+A consumer's fetch: when it was asked for and when it came. A producer's record: when its batch left
+the buffer. `tests/contract/test_hooks.py` fails if a new version has moved any of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextvars import ContextVar
+from functools import cache, wraps
+from weakref import WeakKeyDictionary
+
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
+from aiokafka.producer.message_accumulator import MessageBatch
+
+_asked_us: ContextVar[int] = ContextVar("asked_us", default=0)
+# By the future that the producer gives for a record; gone with it.
+_drained_us: WeakKeyDictionary[asyncio.Future, int] = WeakKeyDictionary()
+
+
+class Fetched(list):
+    """Records of one fetch, with when it was asked for and when it came (µs, 0 if not known)."""
+
+    asked_us = 0
+    fetched_us = 0
+
+
+def moments(batch: list) -> tuple[int, int]:
+    """When the fetch of these records was asked for, and when it came."""
+    return (batch.asked_us, batch.fetched_us) if isinstance(batch, Fetched) else (0, 0)
+
+
+def drained_us(delivery: asyncio.Future) -> int:
+    """When the batch with this record left the producer's buffer the last time; 0 if not known."""
+    return _drained_us.pop(delivery, 0)
+
+
+@cache
+def install() -> None:
+    """Wire the hooks in, once for a process."""
+    Fetcher._proc_fetch_request = _asking(Fetcher._proc_fetch_request)
+    FetchResult.__init__ = _coming(FetchResult.__init__)
+    FetchResult.getall = _handing_out(FetchResult.getall)
+    MessageBatch.drain_ready = _leaving(MessageBatch.drain_ready)
+
+
+def _asking(original):
+    @wraps(original)
+    async def proc_fetch_request(self, assignment, node_id, request):
+        # Each request runs in a task of its own, so this holds for it alone.
+        _asked_us.set(_now_us())
+        return await original(self, assignment, node_id, request)
+
+    return proc_fetch_request
+
+
+def _coming(original):
+    @wraps(original)
+    def init(self, *arguments, **others):
+        original(self, *arguments, **others)
+        self.asked_us, self.fetched_us = _asked_us.get(), _now_us()
+
+    return init
+
+
+def _handing_out(original):
+    @wraps(original)
+    def getall(self, max_records=None):
+        records = Fetched(original(self, max_records))
+        records.asked_us, records.fetched_us = self.asked_us, self.fetched_us
+        return records
+
+    return getall
+
+
+def _leaving(original):
+    @wraps(original)
+    def drain_ready(self):
+        now_us = _now_us()
+        for future, _metadata in self._msg_futures:
+            _drained_us[future] = now_us
+        original(self)
+
+    return drain_ready
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,88 @@
+"""Interop mode: `opentelemetry-instrumentation-aiokafka` makes Kafka's spans, and not we.
+
+Of ours the request and the root are left; the spans of sends and receives are the package's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+from opentelemetry import context, propagate
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from libs.errors import Misconfigured
+from libs.tracing import names
+from libs.tracing.headers import Carried
+from libs.tracing.policy import Policy
+from libs.tracing.spans import Emitter, Span
+
+_propagator = TraceContextTextMapPropagator()
+
+
+class Ends:
+    """An emitter for the two ends of a trace; what lies between them others tell."""
+
+    def __init__(self, inner: Emitter) -> None:
+        self._inner = inner
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of this process."""
+        return self._inner.policy
+
+    def emit(self, span: Span) -> None:
+        """Pass on the request and the root."""
+        if span.name in (names.SERVER, names.ROOT):
+            self._inner.emit(span)
+
+
+def refuse_two_injectors(policy: Policy) -> None:
+    """Raise `Misconfigured` if the package instruments the clients and we would, too."""
+    is_active = AIOKafkaInstrumentor().is_instrumented_by_opentelemetry
+    if is_active and not policy.is_contrib:
+        raise Misconfigured(
+            "opentelemetry-instrumentation-aiokafka instruments this process, and each record "
+            "would carry two contexts; set TRACE_KAFKA=contrib, or do not instrument it"
+        )
+
+
+@asynccontextmanager
+async def instrumented(resource: Resource, flush_limit_s: float) -> AsyncGenerator[None]:
+    """Let the package instrument Kafka's clients; at the end export what is left."""
+    # What has no sampled parent, such as a poll, makes no trace of its own.
+    provider = TracerProvider(resource=resource, sampler=ParentBased(root=ALWAYS_OFF))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    # Without baggage, which is dropped at the door.
+    propagate.set_global_textmap(_propagator)
+    instrumentor = AIOKafkaInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument(tracer_provider=provider)
+    try:
+        yield
+    finally:
+        instrumentor.uninstrument()
+        # Its thread may hang with the collector; it is left behind then.
+        flushing = asyncio.to_thread(provider.force_flush, round(flush_limit_s * 1_000))
+        await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=flush_limit_s)
+
+
+@contextmanager
+def sending(policy: Policy, carried: Carried) -> Generator[None]:
+    """Make a context current for the package, which sends what is sent here as its child."""
+    if not policy.is_contrib or not carried.traceparent:
+        yield
+        return
+    carrier = {names.TRACEPARENT: carried.traceparent, names.TRACESTATE: carried.tracestate}
+    token = context.attach(_propagator.extract(carrier, context.Context()))
+    try:
+        yield
+    finally:
+        context.detach(token)

@@ -1,0 +1,119 @@
+"""An OTLP collector inside a test: a real gRPC server, and as bad a one as the test wants."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+HOST = "127.0.0.1"
+_WORKERS = 4
+# A bit for each of gRPC's algorithms; the lowest is "as it is".
+_ONLY_UNCOMPRESSED = ("grpc.compression_enabled_algorithms_bitset", 1)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One export: what came with it, and what it carried."""
+
+    metadata: dict[str, str]
+    request: ExportTraceServiceRequest
+
+
+@dataclass(frozen=True)
+class Received:
+    """One span, with what its process says of itself."""
+
+    resource: dict[str, Any]
+    span: Span
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return _plain(self.span.attributes)
+
+
+class Collector(TraceServiceServicer):
+    """Takes exports until it is told to be slow, to refuse, or to hang: `delay_s` is `None`."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.calls: list[Call] = []
+        self.refused = 0
+        self.delay_s: float | None = 0.0
+        self.refusal: grpc.StatusCode | None = None
+        self._stopped = threading.Event()
+
+    @property
+    def spans(self) -> list[Received]:
+        """All spans that were taken, in the order they came."""
+        return [
+            Received(_plain(of_resource.resource.attributes), span)
+            for call in self.calls
+            for of_resource in call.request.resource_spans
+            for of_scope in of_resource.scope_spans
+            for span in of_scope.spans
+        ]
+
+    def Export(
+        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
+    ) -> ExportTraceServiceResponse:
+        self._stopped.wait(self.delay_s)
+        if self.refusal is not None:
+            self.refused += 1
+            context.abort(self.refusal, "as the test wants it")
+        metadata = {name: str(text) for name, text in context.invocation_metadata()}
+        self.calls.append(Call(metadata, request))
+        return ExportTraceServiceResponse()
+
+    def release(self) -> None:
+        """Let calls that hang go on."""
+        self._stopped.set()
+
+
+@contextmanager
+def collecting(
+    *,
+    port: int = 0,
+    credentials: grpc.ServerCredentials | None = None,
+    takes_compressed: bool = True,
+) -> Generator[Collector]:
+    """Run a collector on the loopback interface; with credentials it speaks TLS only."""
+    collector = Collector()
+    options = () if takes_compressed else (_ONLY_UNCOMPRESSED,)
+    server = grpc.server(ThreadPoolExecutor(_WORKERS), options=options)
+    add_TraceServiceServicer_to_server(collector, server)
+    address = f"{HOST}:{port}"
+    if credentials is None:
+        collector.port = server.add_insecure_port(address)
+    else:
+        collector.port = server.add_secure_port(address, credentials)
+    server.start()
+    try:
+        yield collector
+    finally:
+        collector.release()
+        server.stop(grace=None).wait()
+
+
+def _plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:
+    return {each.key: _value(each.value) for each in attributes}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    return None if kind is None else getattr(value, kind)

@@ -1,0 +1,59 @@
+"""The hooks into aiokafka: a new version that moves what they hold on to fails here."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
+from aiokafka.producer.message_accumulator import MessageBatch
+
+from libs.kafka import hooks
+from tests.contract.test_kafka import in_kafka, read
+from tests.stack import Stack
+
+
+def parameters(function: object) -> list[str]:
+    return list(inspect.signature(inspect.unwrap(function)).parameters)  # type: ignore[arg-type]
+
+
+def test_what_the_hooks_hold_on_to_is_still_there() -> None:
+    assert parameters(Fetcher._proc_fetch_request) == ["self", "assignment", "node_id", "request"]
+    assert parameters(FetchResult.getall) == ["self", "max_records"]
+    assert parameters(MessageBatch.drain_ready) == ["self"]
+    assert "_msg_futures" in inspect.unwrap(MessageBatch.append).__code__.co_names
+
+
+def test_the_hooks_are_wired_in_once() -> None:
+    hooks.install()
+    wired = Fetcher._proc_fetch_request
+    hooks.install()
+
+    assert Fetcher._proc_fetch_request is wired
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1_900)
+async def test_the_moments_of_a_record_follow_each_other(stack: Stack) -> None:
+    async with in_kafka(stack.kafka_bootstrap_servers) as broker:
+        async with broker.join("g") as consumer:
+            assert await consumer.poll() == []
+            (ack,) = await broker.write(b"hello", partition=1)
+            (record,) = await read(consumer, 1)
+
+    assert 0 < ack.handed_us <= ack.drained_us <= ack.acked_us
+    # The fetch was waiting in the broker when the record came.
+    assert 0 < record.asked_us <= ack.acked_us
+    assert ack.handed_us <= record.fetched_us <= record.polled_us
+    assert not record.may_be_redelivered
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1_900)
+async def test_what_was_there_before_a_member_may_have_been_delivered(stack: Stack) -> None:
+    async with in_kafka(stack.kafka_bootstrap_servers) as broker:
+        await broker.write(b"old")
+        async with broker.join("g") as consumer:
+            (record,) = await read(consumer, 1)
+
+    assert record.may_be_redelivered

@@ -1,0 +1,199 @@
+"""Traces of many requests, of slow ones that were not sampled, and of foreign producers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from libs import kafka
+from libs.kafka import KafkaSettings, Outgoing
+from libs.tracing import names
+from services.topology import DECORATE, PIPELINE, TOPICS
+from tests.door import KEY, SecondDoor, second_door
+from tests.stack import Stack, eventually, http, parents, roots
+from tools.load.client import Client
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+
+REQUESTS = 500
+RATE_PER_S = 300
+# Above the sink's default threshold of one second.
+FROZEN_S = 1.6
+WATERFALL = Counter(
+    [
+        names.ROOT,
+        names.SERVER,
+        *(
+            verb.format(topic=t)
+            for t in TOPICS
+            for verb in (names.SEND, names.QUEUE, names.PROCESS)
+        ),
+        *(f"{verb} event" for verb in (names.COPY, names.INSERT)),
+        names.COMMIT,
+    ]
+)
+
+
+def tags(span: dict[str, Any]) -> dict[str, Any]:
+    return {tag["key"]: tag["value"] for tag in span["tags"]}
+
+
+def span_names(trace: dict[str, Any]) -> Counter[str]:
+    return Counter(span["operationName"] for span in trace["spans"])
+
+
+def warnings(trace: dict[str, Any]) -> list[str]:
+    return [warning for span in trace["spans"] for warning in span["warnings"] or ()]
+
+
+def explained(trace: dict[str, Any]) -> float:
+    """The part of the root in which some other span is at work."""
+    (root,) = roots(trace)
+    covered_us, reached_us = 0, root["startTime"]
+    for span in sorted(trace["spans"], key=lambda span: span["startTime"]):
+        end_us = span["startTime"] + span["duration"]
+        if span is not root and end_us > reached_us:
+            covered_us += end_us - max(span["startTime"], reached_us)
+            reached_us = end_us
+    return covered_us / root["duration"]
+
+
+async def post_all(door: SecondDoor) -> dict[str, int]:
+    """Post requests of 1 to 5 events in open loop; return how many events each trace has."""
+    client = Client(door.url, "/v1/events", {"Api-Key": KEY, "Content-Type": "application/json"})
+
+    async def post(number: int) -> tuple[str, int]:
+        await asyncio.sleep(number / RATE_PER_S)
+        count = 1 + number % 5
+        answer = await client.post(
+            msgspec.json.encode([{"name": "probe", "value": n} for n in range(count)]), 15.0
+        )
+        said = msgspec.json.decode(answer.body)
+        assert (answer.status, said.get("sampled")) == (202, True), said
+        return said["trace_id"], count
+
+    try:
+        return dict(await asyncio.gather(*map(post, range(REQUESTS))))
+    finally:
+        client.close()
+
+
+def test_each_of_many_sampled_requests_has_its_own_whole_waterfall(stack: Stack) -> None:
+    before = {trace["traceID"] for trace in newest(stack)}
+    with second_door(stack, TRACE_PER_SECOND_MAX=10_000) as door:
+        sent = asyncio.run(post_all(door))
+    last = list(sent)[-1]
+    eventually(lambda: stack.trace(last), 30.0)
+
+    assert len(sent) == REQUESTS
+    for trace_id, events in sent.items():
+        trace = stack.trace_now(trace_id)
+        assert trace is not None, trace_id
+        assert span_names(trace) == WATERFALL
+        assert parents(trace) <= {span["spanID"] for span in trace["spans"]}
+        assert warnings(trace) == []
+        assert tags(roots(trace)[0])[names.EVENTS_STORED] == events
+        assert explained(trace) >= 0.99
+    others = [t for t in newest(stack) if t["traceID"] not in before | sent.keys()]
+    assert [(t["traceID"], span_names(t)) for t in others] == []
+
+
+def newest(stack: Stack) -> list[dict[str, Any]]:
+    """The newest traces of each service."""
+    jaeger_url = stack.values["JAEGER_URL"]
+    services = http("GET", f"{jaeger_url}/api/services").body["data"] or []
+    asked = f"{jaeger_url}/api/traces?limit=2000&service="
+    return [trace for service in services for trace in http("GET", asked + service).body["data"]]
+
+
+@contextmanager
+def frozen(stack: Stack, stage: str) -> Iterator[None]:
+    pid = stack.pids(stage)[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_exactly_the_slow_of_the_unsampled_requests_are_told_afterwards(stack: Stack) -> None:
+    event = {"name": "probe", "value": 1}
+    with second_door(stack, OTEL_TRACES_SAMPLER_ARG=0) as door:
+        quick = [door.post(event).body["trace_id"] for _ in range(3)]
+        last_id = str(uuid.uuid4())
+        quick.append(door.post({**event, "event_id": last_id}).body["trace_id"])
+        eventually(lambda: stack.events(f"event_id={last_id}"))
+        with frozen(stack, DECORATE.stage):
+            slow = [door.post([event] * 3).body["trace_id"] for _ in range(3)]
+            time.sleep(FROZEN_S)
+        traces = [eventually(lambda t=trace_id: stack.trace(t), 20.0) for trace_id in slow]
+
+    for trace in traces:
+        assert span_names(trace) == WATERFALL
+        assert parents(trace) <= {span["spanID"] for span in trace["spans"]}
+        assert warnings(trace) == []
+        assert all(tags(span)[names.RETRO] for span in trace["spans"])
+        services = {key: process["serviceName"] for key, process in trace["processes"].items()}
+        assert set(services.values()) == {"pipeline", *(hop.stage for hop in PIPELINE)}
+        rest = [span for span in trace["spans"] if span["operationName"] != names.ROOT]
+        longest = max(rest, key=lambda span: span["duration"])
+        assert services[longest["processID"]] == DECORATE.stage
+        assert explained(trace) >= 0.99
+    assert [stack.trace_now(trace_id) for trace_id in quick] == [None] * 4
+
+
+def test_an_unsampled_request_that_fails_is_told_afterwards(stack: Stack) -> None:
+    bad = {"name": "probe", "value": 1e308, "unit": "TB"}
+    with second_door(stack, OTEL_TRACES_SAMPLER_ARG=0) as door:
+        answer = door.post([{"name": "probe", "value": 1}, bad])
+
+        trace = eventually(lambda: stack.trace(answer.body["trace_id"]))
+    (root,) = roots(trace)
+    assert answer.body["sampled"] is False
+    assert tags(root)["error.type"] == "dead_lettered"
+    assert (tags(root)[names.EVENTS_STORED], tags(root)[names.EVENTS_DEAD_LETTERED]) == (1, 1)
+
+
+def test_a_foreign_producers_trace_goes_on_to_the_rows(stack: Stack) -> None:
+    trace_id, span_id, event_id = uuid.uuid4().hex, "00f067aa0ba902b7", str(uuid.uuid4())
+    value = msgspec.json.encode({"name": "probe", "value": 1, "event_id": event_id})
+    headers = [
+        ("traceparent", f"00-{trace_id}-{span_id}-01".encode()),
+        ("tracestate", b"vendor=1"),
+    ]
+
+    async def write() -> None:
+        settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
+        async with kafka.producer(settings, "test") as producer:
+            await (await producer.send(Outgoing(TOPICS[0], 5, value, headers)))
+
+    asyncio.run(write())
+
+    (event,) = eventually(lambda: stack.events(f"event_id={event_id}"))
+    assert event["trace_id"] == trace_id
+    process = [names.PROCESS.format(topic=topic) for topic in TOPICS]
+    trace = eventually(lambda: with_spans(stack, trace_id, *process, names.COMMIT))
+    by_name = {span["operationName"]: span for span in trace["spans"]}
+    first = by_name[names.PROCESS.format(topic=TOPICS[0])]
+    assert {reference["spanID"] for reference in first["references"]} == {span_id}
+    later = by_name[names.PROCESS.format(topic=TOPICS[1])]
+    sent = by_name[names.SEND.format(topic=TOPICS[1])]
+    assert {reference["spanID"] for reference in later["references"]} == {sent["spanID"]}
+    printed = stack.ttg("headers", TOPICS[2], "--count", "50").stdout
+    (line,) = [line for line in printed.splitlines() if trace_id in line and "traceparent=" in line]
+    assert "tracestate=vendor=1" in line
+
+
+def with_spans(stack: Stack, trace_id: str, *wanted: str) -> dict[str, Any] | None:
+    trace = stack.trace_now(trace_id)
+    return trace if trace and span_names(trace) >= Counter(wanted) else None
