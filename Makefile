@@ -4,10 +4,15 @@
 TTG := .venv/bin/ttg
 # Settings given as `make load RATE=500` become options, those left out stay the command's own.
 opt = $(if $($(1)),--$(2) '$($(1))')
+arg = $(if $($(1)),'$($(1))')
 export MODE TTG_STATE_DIR TTG_PORT_BASE TTG_CACHE_DIR
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# What looks at a stack or ends it works offline, with the environment as it is.
+$(TTG):
+	@sh tools/setup.sh
 
 setup: ## make the virtual environment (the other targets do it when they must)
 	@sh tools/setup.sh
@@ -24,26 +29,26 @@ test-fast: setup ## the tests that need no stack, in seconds
 up: setup ## start the whole pipeline and wait until it is ready
 	@$(TTG) up
 
-down: setup ## stop it; the data stays
+down: $(TTG) ## stop it; the data stays
 	@$(TTG) down
 
-ps: setup ## list processes, replicas and partitions (JSON=1 for a script)
+ps: $(TTG) ## list processes, replicas and partitions (JSON=1 for a script)
 	@$(TTG) ps $(if $(JSON),--json)
 
-logs: setup ## print the logs (STAGE=normalize, FOLLOW=1, LINES=100)
-	@$(TTG) logs $(STAGE) $(if $(FOLLOW),--follow) $(call opt,LINES,lines)
+logs: $(TTG) ## print the logs (STAGE=normalize, FOLLOW=1, LINES=100)
+	@$(TTG) logs $(call arg,STAGE) $(if $(FOLLOW),--follow) $(call opt,LINES,lines)
 
 scale: setup ## run N replicas of a stage, live (STAGE=normalize N=3)
-	@$(TTG) scale $(STAGE) $(N)
+	@$(TTG) scale $(call arg,STAGE) $(call arg,N)
 
 load: setup ## send events and account for each (RATE=2000 DURATION=30 BATCH=10)
 	@$(TTG) load $(call opt,RATE,rate) $(call opt,DURATION,duration) $(call opt,BATCH,batch)
 
 trace: setup ## draw the newest waterfall, or that of ID=<trace id> (SVG=file for a picture)
-	@$(TTG) trace $(ID) $(call opt,SVG,svg)
+	@$(TTG) trace $(call arg,ID) $(call opt,SVG,svg)
 
 headers: setup ## print records with their headers (TOPIC=events.normalized)
-	@$(TTG) headers $(TOPIC)
+	@$(TTG) headers $(call arg,TOPIC)
 
-clean: setup ## stop it and remove its data
+clean: $(TTG) ## stop it and remove its data
 	@$(TTG) clean

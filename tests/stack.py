@@ -181,19 +181,23 @@ def _json(text: bytes) -> Any:
         return None
 
 
-def environment(state_dir: Path, port_base: int) -> dict[str, str]:
+def environment(state_dir: Path, port_base: int, **settings: str) -> dict[str, str]:
     """The settings of a stack beside all others."""
     places = {"TTG_STATE_DIR": str(state_dir), "TTG_PORT_BASE": str(port_base)}
-    return {**os.environ, **places, "NO_COLOR": "1"}
+    return {**os.environ, **places, **settings, "NO_COLOR": "1"}
 
 
 def run_ttg(
-    state_dir: Path, port_base: int, *words: str, limit_s: float = COMMAND_LIMIT_S
+    state_dir: Path,
+    port_base: int,
+    *words: str,
+    limit_s: float = COMMAND_LIMIT_S,
+    **settings: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run an operator's command to its end."""
+    """Run an operator's command to its end, in an environment with some settings."""
     return subprocess.run(  # noqa: S603  (our own command)
         [sys.executable, "-m", "tools", *words],
-        env=environment(state_dir, port_base),
+        env=environment(state_dir, port_base, **settings),
         capture_output=True,
         text=True,
         timeout=limit_s,
@@ -231,11 +235,11 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def running(state_dir: Path) -> Iterator[Stack]:
-    """Bring a stack up, and take everything of it away afterwards."""
+def running(state_dir: Path, **settings: str) -> Iterator[Stack]:
+    """Bring a stack up with some settings, and take everything of it away afterwards."""
     port_base = free_port_base()
     try:
-        up = run_ttg(state_dir, port_base, "up", limit_s=UP_LIMIT_S)
+        up = run_ttg(state_dir, port_base, "up", limit_s=UP_LIMIT_S, **settings)
         assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"
         yield Stack(state_dir, port_base, read_env(state_dir))
     finally:

@@ -15,7 +15,7 @@ def clean() -> None:
     if not settings.state.exists():
         print("There is nothing to remove.")  # noqa: T201
         return
-    if not (settings.state / stack.OURS).is_file():
+    if not stack.is_ours(settings):
         raise OperatorError(
             f"{settings.state} was not made by `make up`, so it stays; "
             "set TTG_STATE_DIR to the folder you mean."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tools.errors import OperatorError
 from tools.native import logfiles, settings as native_settings
@@ -31,41 +33,56 @@ def logs(stage: str = "", *, follow: bool = False, lines: int = 40) -> None:
     if not found:
         which = f"of {stage!r} " if stage else ""
         raise OperatorError(f"There is no log {which}in {settings.logs}; run `make up`, `make ps`.")
-    readers = [_Reader(path, lines) for path in found]
+    readers = [Reader(path, lines) for path in found]
     while True:
         for reader in readers:
-            reader.print_new()
+            _print(reader.path, reader.new_lines())
         if not follow:
             return
         known = {reader.path for reader in readers}
         # Replicas that join while we follow.
-        readers += [_Reader(path, lines) for path in logfiles.files(settings, stage)
+        readers += [Reader(path, lines) for path in logfiles.files(settings, stage)
                     if path not in known]  # fmt: skip
         time.sleep(_POLL_S)
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
+    """Reads one log: its last `lines` at first, then what is added."""
+
     path: Path
     lines: int
-    offset: int = -1
+    _inode: int = 0
+    # Where the next unread line begins; below 0 before the first reading.
+    _offset: int = -1
 
-    def print_new(self) -> None:
-        if self.offset < 0:
-            self.offset = self.path.stat().st_size
-            self._print(logfiles.last(self.path, self.lines))
-            return
-        size = self.path.stat().st_size
-        # A shorter file is a new one: the log was rotated.
-        start = self.offset if size >= self.offset else 0
-        with self.path.open("rb") as file:
-            file.seek(start)
-            text = file.read()
+    def new_lines(self) -> list[str]:
+        """Return the whole lines written since the last call."""
+        try:
+            with self.path.open("rb") as file:
+                return self._read(file)
+        except FileNotFoundError:
+            # `make down` and a rotation move a log away; its successor is read from the start.
+            self._offset = 0
+            return []
+
+    def _read(self, file: BinaryIO) -> list[str]:
+        found = os.fstat(file.fileno())
+        is_first = self._offset < 0
+        if is_first:
+            self._offset = max(found.st_size - logfiles.TAIL_BYTES, 0)
+        elif found.st_ino != self._inode or found.st_size < self._offset:
+            self._offset = 0
+        self._inode = found.st_ino
+        file.seek(self._offset)
+        text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
-        self.offset = start + len(whole)
-        self._print(whole.decode(errors="replace").splitlines())
+        self._offset += len(whole)
+        written = whole.decode(errors="replace").splitlines()
+        return written[max(len(written) - self.lines, 0) :] if is_first else written
 
-    def _print(self, lines: list[str]) -> None:
-        for line in lines:
-            sys.stdout.write(f"{self.path.stem:<{_NAME_WIDTH}} {logfiles.pretty(line)}\n")
-        sys.stdout.flush()
+
+def _print(path: Path, lines: list[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{path.stem:<{_NAME_WIDTH}} {logfiles.pretty(line)}\n")
+    sys.stdout.flush()

@@ -16,6 +16,7 @@ from rich.table import Table
 from libs.errors import Unavailable
 from libs.kafka.admin import Group, admin
 from services.topology import PIPELINE
+from tools import env
 from tools.errors import OperatorError
 from tools.native import settings as native_settings, supervisor
 from tools.native.settings import Settings
@@ -58,13 +59,14 @@ def ps(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = Fals
 def listed(settings: Settings) -> list[Row]:
     """Return a row for every process, in the order of the flow."""
     processes = sorted(supervisor.processes(settings), key=supervisor.order)
-    partitions = _partitions(settings)
+    partitions = _partitions()
     return [_row(process, partitions) for process in processes]
 
 
-def groups(settings: Settings) -> dict[str, Group]:
+def groups() -> dict[str, Group]:
     """Return the consumer group of each stage. Raises `Unavailable`."""
-    return asyncio.run(_groups(f"127.0.0.1:{settings.port('kafka')}"))
+    # Where the stack is, which need not be where this shell would start one.
+    return asyncio.run(_groups(env.load().kafka_bootstrap_servers))
 
 
 async def _groups(servers: str) -> dict[str, Group]:
@@ -72,10 +74,11 @@ async def _groups(servers: str) -> dict[str, Group]:
         return await kafka.groups(hop.stage for hop in PIPELINE if hop.reads)
 
 
-def _partitions(settings: Settings) -> dict[str, list[str]]:
+def _partitions() -> dict[str, list[str]]:
     try:
-        found = groups(settings)
-    except (Unavailable, TimeoutError):
+        found = groups()
+    except (Unavailable, TimeoutError, OperatorError):
+        # A stack that is still starting has no env file yet.
         return {}
     return {
         member.client_id: [f"{one.topic}-{one.number}" for one in member.partitions]

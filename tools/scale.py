@@ -62,7 +62,7 @@ def _wait(settings: Settings, stage: str, n: int, step: Step) -> dict[str, list[
     while True:
         replicas = [one for one in supervisor.processes(settings) if one.stage == stage]
         ready = sum(one.is_ready for one in replicas)
-        spread = _spread(settings, stage)
+        spread = _spread(stage)
         step.update(f"{ready} of {n} ready, {len(spread)} in the group")
         if ready == len(replicas) == n and is_even(spread, n):
             return spread
@@ -80,9 +80,9 @@ def is_even(spread: dict[str, list[int]], n: int) -> bool:
     return len(counts) == n and sum(counts) == PARTITIONS and max(counts) - min(counts) <= 1
 
 
-def _spread(settings: Settings, stage: str) -> dict[str, list[int]]:
+def _spread(stage: str) -> dict[str, list[int]]:
     try:
-        group = groups(settings).get(stage)
+        group = groups().get(stage)
     except (Unavailable, TimeoutError):
         return {}
     if group is None or not group.is_stable:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 import cyclopts
 
 from tools.errors import OperatorError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 app = cyclopts.App(
     name="ttg",
@@ -42,4 +45,16 @@ def main() -> None:
         # Whoever reads the output has seen enough, as in `make trace | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        print(f"ttg: {sentence(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def sentence(error: OSError) -> str:
+    """Say what the system refused, and what may help."""
+    what = error.strerror or str(error) or type(error).__name__
+    if not error.filename:
+        return f"{what}; run the command again, and see `make ps` if that does not help."
+    remedy = "make room on its disk" if error.errno in _FULL else "check its permissions"
+    return f"{error.filename}: {what}; {remedy}, then run the command again."

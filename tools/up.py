@@ -7,13 +7,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from types import FrameType
+from urllib.parse import urlsplit
 
 from tools import env
+from tools.env import StackEnv
 from tools.errors import OperatorError
-from tools.native import checks, secret, settings as native_settings, stack, supervisor, sweep
+from tools.native import (
+    checks,
+    locks,
+    secret,
+    settings as native_settings,
+    stack,
+    supervisor,
+    sweep,
+)
 from tools.native.logfiles import tail
 from tools.native.settings import Settings
 from tools.native.supervisor import Process
@@ -21,7 +31,7 @@ from tools.progress import Step
 
 _READY_TIMEOUT_S = 120.0
 _POLL_S = 0.2
-# A process that ended this often does not become ready by another try.
+# A process that ended this often during one wait does not become ready by another try.
 _RESTARTS_MAX = 4
 _TAIL_LINES = 15
 
@@ -32,10 +42,13 @@ def up() -> None:
     Reads TTG_STATE_DIR, TTG_PORT_BASE, TTG_CACHE_DIR and MODE. Variables named OTEL_*, KAFKA_*,
     TRACE_* or after a stage (INGEST_*, NORMALIZE_*, …) reach the stages.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    # PostgreSQL's account must reach what is made here; what is private sets its own mode.
+    os.umask(0o022)
+    _interrupt_on_signals()
     settings = native_settings.current()
+    checks.check_paths(settings)
     with alone(settings):
-        if supervisor.alive(settings) is not None:
+        if supervisor.alive(settings) is not None and settings.env_file.is_file():
             _repair(settings)
         else:
             _start(settings)
@@ -46,26 +59,28 @@ def up() -> None:
 def alone(settings: Settings) -> Generator[None]:
     """Hold the stack: a second `ttg` that would change it is refused. Raises `OperatorError`."""
     checks.check_folder(settings.state, 0, "TTG_STATE_DIR")
-    settings.run.mkdir(parents=True, exist_ok=True)
-    (settings.state / stack.OURS).touch()
+    stack.claim(settings)
+    settings.run.mkdir(exist_ok=True)
     handle = os.open(settings.run / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not locks.acquire(handle, fcntl.LOCK_EX, 0):
+            raise OperatorError(
+                "Another `make up`, `make down` or `make clean` works on this stack; "
+                "let it end first."
+            )
         yield
-    except BlockingIOError as error:
-        raise OperatorError(
-            "Another `make up`, `make down` or `make clean` works on this stack; let it end first."
-        ) from error
     finally:
         os.close(handle)
 
 
 def take_down(settings: Settings) -> bool:
     """Stop the stack and whatever is left of it; return whether anything ran."""
-    was_up = supervisor.stop(settings)
-    leftovers = sweep.sweep(settings.state)
+    was_up = bool(sweep.marked(settings.state))
+    with Step("Stopping") if was_up else nullcontext():
+        supervisor.stop(settings)
+        sweep.sweep(settings.state)
     settings.env_file.unlink(missing_ok=True)
-    return was_up or leftovers > 0
+    return was_up
 
 
 def _start(settings: Settings) -> None:
@@ -73,8 +88,9 @@ def _start(settings: Settings) -> None:
     checks.check(settings)
     stack.lay_out(settings)
     programs = stack.find_programs(settings)
-    reached = stack.prepare(settings, programs)
     shell = stack.held_variables()
+    with Step("Preparing data"):
+        reached = stack.prepare(settings, programs, shell)
     try:
         supervisor.start(
             settings,
@@ -84,12 +100,15 @@ def _start(settings: Settings) -> None:
         _wait(settings)
         secret.write(settings.env_file, env.render(reached))
     except BaseException:
-        # Also on Ctrl-C: nothing half-started stays.
+        # Also on Ctrl-C, and a second one does not stop the stopping, which has its own limits:
+        # nothing half-started stays.
+        _ignore_signals()
         take_down(settings)
         raise
 
 
 def _repair(settings: Settings) -> None:
+    refuse_other_ports(settings, env.parse(settings.env_file.read_text()))
     ended = [one for one in supervisor.processes(settings) if one.state in {"failed", "waiting"}]
     for process in ended:
         supervisor.restart(settings, process.name)
@@ -97,24 +116,30 @@ def _repair(settings: Settings) -> None:
     _print("The stack is up already." if not ended else "What had ended runs again.")
 
 
+def refuse_other_ports(settings: Settings, reached: StackEnv) -> None:
+    """Raise `OperatorError` if the running stack is not where `settings` would start it."""
+    up_at = urlsplit(reached.ingest_url).port
+    if up_at != settings.port("ingest"):
+        raise OperatorError(
+            f"This stack is up at the ports from {up_at} on, not from {settings.port_base} on; "
+            "run `make down` first."
+        )
+
+
 def _wait(settings: Settings) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
-    processes: list[Process] = []
+    restarts_before: dict[str, int] = {}
     with Step("Starting") as step:
-        while not processes or not all(process.is_ready for process in processes):
-            if supervisor.alive(settings) is None:
-                raise OperatorError(
-                    "The supervisor ended by itself:\n" + tail(settings, "supervisor", _TAIL_LINES)
-                )
-            processes = _listed(settings)
-            step.update("  ".join(f"{one.name} {one.state}" for one in _in_order(processes)))
-            _refuse_failed(settings, processes)
+        while True:
+            processes = sorted(_listed(settings), key=supervisor.order)
+            step.update("  ".join(f"{one.name} {one.state}" for one in processes))
+            if processes and all(one.is_ready for one in processes):
+                return
+            for one in processes:
+                restarts_before.setdefault(one.name, one.restarts)
+            _refuse_failed(settings, hopeless(processes, restarts_before))
             if time.monotonic() > deadline:
-                late = next(one for one in _in_order(processes) if not one.is_ready)
-                raise OperatorError(
-                    f"{late.name} is not ready after {_READY_TIMEOUT_S:.0f} s. Its log ends:\n"
-                    + tail(settings, late.stage, _TAIL_LINES)
-                )
+                raise _late(settings, next((one for one in processes if not one.is_ready), None))
             time.sleep(_POLL_S)
 
 
@@ -126,17 +151,37 @@ def _listed(settings: Settings) -> list[Process]:
         return []
 
 
-def _refuse_failed(settings: Settings, processes: list[Process]) -> None:
-    for process in _in_order(processes):
-        if process.state == "failed" or process.restarts >= _RESTARTS_MAX:
-            raise OperatorError(
-                f"{process.name} does not start (exit code {process.exit_code}). Its log ends:\n"
-                + tail(settings, process.stage, _TAIL_LINES)
-            )
+def hopeless(processes: Sequence[Process], restarts_before: Mapping[str, int]) -> Process | None:
+    """Return the first process that no waiting makes ready; `None` if there is none.
+
+    `restarts_before` says how often each had been restarted before the wait: a stack that has run
+    for days may have many behind it.
+    """
+    for one in processes:
+        restarts = one.restarts - restarts_before[one.name]
+        if not one.is_ready and (one.state == "failed" or restarts >= _RESTARTS_MAX):
+            return one
+    return None
 
 
-def _in_order(processes: list[Process]) -> list[Process]:
-    return sorted(processes, key=supervisor.order)
+def _refuse_failed(settings: Settings, process: Process | None) -> None:
+    if supervisor.alive(settings) is None:
+        raise OperatorError(
+            "The supervisor ended by itself:\n" + tail(settings, "supervisor", _TAIL_LINES)
+        )
+    if process is not None:
+        raise OperatorError(
+            f"{process.name} does not start (exit code {process.exit_code}). Its log ends:\n"
+            + tail(settings, process.stage, _TAIL_LINES)
+        )
+
+
+def _late(settings: Settings, process: Process | None) -> OperatorError:
+    name, log = (process.name, process.stage) if process else ("The supervisor", "supervisor")
+    return OperatorError(
+        f"{name} is not ready after {_READY_TIMEOUT_S:.0f} s. Its log ends:\n"
+        + tail(settings, log, _TAIL_LINES)
+    )
 
 
 def _say_what_next(settings: Settings) -> None:
@@ -157,6 +202,18 @@ Query  {reached.glass_url}/v1/events?name=room.temperature
 Traces {reached.jaeger_url}
 Shell  . {settings.env_file}"""
     )
+
+
+def _interrupt_on_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # `nohup make up` has asked not to be told that its terminal is gone.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

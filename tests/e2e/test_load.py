@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,11 +21,26 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 RATE = "1000"
 BATCH = "10"
+# Longer than any fault and its repair; a load is ended when these are over.
+DURATION_MAX_S = 120
 
 
-def start_load(stack: Stack, duration_s: int) -> subprocess.Popen[str]:
+@contextmanager
+def load(stack: Stack, duration_s: int = DURATION_MAX_S) -> Iterator[subprocess.Popen[str]]:
+    """Send events; what is still sending at the end is ended."""
     words = ["--rate", RATE, "--duration", str(duration_s), "--batch", BATCH, "--json"]
-    return stack.start_ttg("load", *words)
+    with stack.start_ttg("load", *words) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def end(load: subprocess.Popen[str]) -> dict[str, Any]:
+    """End a load before its time, as Ctrl-C does, and return its accounts."""
+    assert load.poll() is None, "the load was over before the last fault"
+    load.send_signal(signal.SIGINT)
+    return report_of(load)
 
 
 def report_of(load: subprocess.Popen[str]) -> dict[str, Any]:
@@ -30,10 +49,10 @@ def report_of(load: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(printed[printed.index("{") :])
 
 
-def assert_whole(report: dict[str, Any], duration_s: int) -> None:
+def assert_whole(report: dict[str, Any]) -> None:
     assert report["missing"] == 0
     assert report["doubled"] == 0
-    assert report["accepted"] >= 0.9 * int(RATE) * duration_s
+    assert report["accepted"] >= 0.9 * int(RATE) * report["duration_s"]
 
 
 def partitions(stack: Stack, stage: str) -> dict[int, list[str]]:
@@ -42,39 +61,41 @@ def partitions(stack: Stack, stage: str) -> dict[int, list[str]]:
 
 def test_scaling_up_and_down_under_load_keeps_replicas_and_events(stack: Stack) -> None:
     before = stack.pids("normalize")
-    load = start_load(stack, duration_s=20)
-    time.sleep(3)
-    up = stack.ttg("scale", "normalize", "3")
-    spread = partitions(stack, "normalize")
-    kept = stack.pids("normalize")
-    time.sleep(2)
-    down = stack.ttg("scale", "normalize", "1")
+    with load(stack) as sending:
+        time.sleep(3)
+        up = stack.ttg("scale", "normalize", "3")
+        spread = partitions(stack, "normalize")
+        kept = stack.pids("normalize")
+        time.sleep(2)
+        down = stack.ttg("scale", "normalize", "1")
+        report = end(sending)
 
-    report = report_of(load)
     assert (up.returncode, down.returncode) == (0, 0), f"{up}\n{down}"
     assert kept[0] == before[0]
     assert Counter(len(held) for held in spread.values()) == {PARTITIONS // 3: 3}
     assert len({name for held in spread.values() for name in held}) == PARTITIONS
     assert stack.pids("normalize") == before
-    assert_whole(report, duration_s=20)
+    assert_whole(report)
 
 
 def test_killing_every_stage_once_under_load_loses_and_doubles_nothing(stack: Stack) -> None:
     before = {hop.stage: stack.pids(hop.stage)[0] for hop in PIPELINE}
-    load = start_load(stack, duration_s=25)
-    for hop in PIPELINE:
+    with load(stack) as sending:
+        for pid in before.values():
+            time.sleep(4)
+            os.kill(pid, signal.SIGKILL)
         time.sleep(4)
-        stack.kill(hop.stage)
+        report = end(sending)
 
-    report = report_of(load)
-    assert_whole(report, duration_s=25)
+    assert_whole(report)
     for stage, pid in before.items():
-        eventually(lambda s=stage, p=pid: stack.pids(s)[0] not in (0, p), limit_s=20.0)
+        eventually(lambda s=stage, p=pid: stack.pids(s).get(0, p) != p, limit_s=20.0)
 
 
 def test_a_quiet_run_reports_latencies_and_no_loss(stack: Stack) -> None:
-    report = report_of(start_load(stack, duration_s=5))
+    with load(stack, duration_s=5) as sending:
+        report = report_of(sending)
 
-    assert_whole(report, duration_s=5)
+    assert_whole(report)
     assert report["refused"] == 0
     assert 0 < report["time_to_glass_ms"]["p50"] <= report["time_to_glass_ms"]["p99"]

@@ -10,7 +10,7 @@ import pytest
 
 from libs.tracing import names
 from services.topology import PIPELINE, TOPICS
-from tests.stack import Stack, eventually, run_ttg
+from tests.stack import Stack, eventually, members, run_ttg
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
@@ -76,6 +76,7 @@ def test_a_taken_port_is_named_and_nothing_is_left_behind(stack: Stack) -> None:
     assert "TTG_PORT_BASE" in up.stderr + up.stdout
     assert "Traceback" not in up.stderr
     assert not (other / "env").exists()
+    assert not members(other)
     run_ttg(other, stack.port_base, "clean")
 
 
@@ -83,7 +84,7 @@ def test_down_leaves_no_process_and_up_finds_the_data_again(stack: Stack) -> Non
     event_id = stored(stack)
 
     down = stack.ttg("down")
-    left = stack.members()
+    left = members(stack.state_dir)
     up = stack.ttg("up")
 
     assert (down.returncode, up.returncode) == (0, 0), f"{down}\n{up}"
@@ -94,7 +95,7 @@ def test_down_leaves_no_process_and_up_finds_the_data_again(stack: Stack) -> Non
 
 def test_up_repairs_a_stack_whose_supervisor_was_killed(stack: Stack) -> None:
     event_id = stored(stack)
-    for process in stack.members():
+    for process in members(stack.state_dir):
         if "process-compose" in process.name():
             os.kill(process.pid, signal.SIGKILL)
 

@@ -21,6 +21,7 @@ from libs.tracing import names
 from services.topology import DECORATE, PIPELINE, TOPICS
 from tests.door import KEY, SecondDoor, second_door
 from tests.stack import Stack, eventually, http, parents, roots
+from tests.waterfalls import WATERFALL, span_names, tags, warnings
 from tools.load.client import Client
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
@@ -29,31 +30,6 @@ REQUESTS = 500
 RATE_PER_S = 300
 # Above the sink's default threshold of one second.
 FROZEN_S = 1.6
-WATERFALL = Counter(
-    [
-        names.ROOT,
-        names.SERVER,
-        *(
-            verb.format(topic=t)
-            for t in TOPICS
-            for verb in (names.SEND, names.QUEUE, names.PROCESS)
-        ),
-        *(f"{verb} event" for verb in (names.COPY, names.INSERT)),
-        names.COMMIT,
-    ]
-)
-
-
-def tags(span: dict[str, Any]) -> dict[str, Any]:
-    return {tag["key"]: tag["value"] for tag in span["tags"]}
-
-
-def span_names(trace: dict[str, Any]) -> Counter[str]:
-    return Counter(span["operationName"] for span in trace["spans"])
-
-
-def warnings(trace: dict[str, Any]) -> list[str]:
-    return [warning for span in trace["spans"] for warning in span["warnings"] or ()]
 
 
 def explained(trace: dict[str, Any]) -> float:

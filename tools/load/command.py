@@ -121,7 +121,8 @@ async def _send(sender: Sender, plan: Plan, stop: asyncio.Event) -> float:
 
 
 async def _look(store: Store, outcome: Outcome, plan: Plan, settle_s: float) -> Found:
-    expected = len(outcome.accepted) * plan.batch
+    # Rows of requests whose fate is unknown count too, so both are waited for.
+    expected = (len(outcome.accepted) + len(outcome.unknown)) * plan.batch
     with Step("Looking for them in the store") as step:
         await store.settle(
             expected, settle_s, lambda count: step.update(f"{count:,} of {expected:,}")

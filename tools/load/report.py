@@ -9,9 +9,9 @@ from hdrh.histogram import HdrHistogram
 from rich.console import Console
 from rich.table import Table
 
+from tools.load.account import Found
 from tools.load.plan import Plan
 from tools.load.sender import Outcome
-from tools.load.store import Found
 
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
@@ -104,7 +104,7 @@ def _counts(report: Report) -> Iterator[tuple[str, int, str]]:
     yield "missing", report.missing, "accepted and not in the store"
     yield "doubled", report.doubled, "in the store more than once"
     if report.foreign:
-        yield "foreign", report.foreign, "in the store and never sent"
+        yield "foreign", report.foreign, "in the store though never accepted"
 
 
 def _latencies(report: Report) -> Table:

@@ -33,6 +33,11 @@ def histogram() -> HdrHistogram:
     return HdrHistogram(1, _HIGHEST_US, 3)
 
 
+def note(times_us: HdrHistogram, duration_us: int) -> None:
+    """Count a duration; one past either end counts as that end, so that none drops out."""
+    times_us.record_value(min(max(duration_us, 1), _HIGHEST_US))
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of the requests; `accepted` and `unknown` hold their places in the plan."""
@@ -109,8 +114,7 @@ class Sender:
             self.outcome.refused[answer.status] += 1
             self.outcome.refusal = self.outcome.refusal or answer.body.decode(errors="replace")
             return
-        latency_us = int((time.monotonic() - due) * 1e6)
-        self.outcome.answer_us.record_value(min(max(latency_us, 1), _HIGHEST_US))
+        note(self.outcome.answer_us, int((time.monotonic() - due) * 1e6))
         self.outcome.accepted.append(request)
         said: dict[str, Any] = msgspec.json.decode(answer.body)
         if said["sampled"]:

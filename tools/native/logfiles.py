@@ -9,13 +9,13 @@ from pathlib import Path
 from tools.native.settings import Settings
 
 # Enough for the last lines of any log, without reading all of a large file.
-_TAIL_BYTES = 262_144
+TAIL_BYTES = 262_144
 _ROTATED = re.compile(r"-\d{4}-\d{2}-\d{2}T")
 
 
 def files(settings: Settings, stage: str = "") -> list[Path]:
     """Return the current log files of `stage`, or of all processes, by name."""
-    pattern = re.compile(rf"{stage or '[a-z]+'}(-\d+)?\.log")
+    pattern = re.compile(rf"{re.escape(stage) or '[a-z]+'}(-\d+)?\.log")
     found = [path for path in settings.logs.glob("*.log") if pattern.fullmatch(path.name)]
     return sorted(path for path in found if not _ROTATED.search(path.name))
 
@@ -32,7 +32,7 @@ def last(path: Path, lines: int) -> list[str]:
     """Return at most the last `lines` of a file."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(size - _TAIL_BYTES, 0))
+        file.seek(max(size - TAIL_BYTES, 0))
         return file.read().decode(errors="replace").splitlines()[-lines:]
 
 

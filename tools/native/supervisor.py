@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import subprocess
-import tempfile
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +21,15 @@ from typing import Any
 import psutil
 
 from tools.errors import OperatorError
+from tools.native import locks, sweep
 from tools.native.settings import Settings
 from tools.native.wheels import DEPLOY
 
 # The kernel's limit for the path of a socket, less a margin.
 _SOCKET_PATH_BYTES_MAX = 100
 _TIMEOUT_S = 5.0
+_LOCK_TIMEOUT_S = 5.0
+_POLL_S = 0.01
 # Scaling down answers when the removed replicas have drained, so it may take this long.
 _SCALE_TIMEOUT_S = 60.0
 # Longer than the slowest process's own limit, twice: stages first, then what they stand on.
@@ -89,19 +92,22 @@ def start(settings: Settings, program: Path, environ: Mapping[str, str]) -> None
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
             env=dict(environ), cwd=settings.run, start_new_session=True,
         )  # fmt: skip
-    born = psutil.Process(started.pid).create_time()
-    _pid_file(settings).write_text(json.dumps({"pid": started.pid, "born": born}))
+    _pid_file(settings).write_text(f"{started.pid}\n")
+    # The kernel shows the mark by which it is known a moment after it has started.
+    deadline = time.monotonic() + _TIMEOUT_S
+    while alive(settings) is None and started.poll() is None and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 def alive(settings: Settings) -> psutil.Process | None:
     """Return the supervisor of this stack, or None if it does not run."""
     try:
-        noted = json.loads(_pid_file(settings).read_text())
-        process = psutil.Process(noted["pid"])
-        same = abs(process.create_time() - noted["born"]) < 1
-    except (FileNotFoundError, ValueError, KeyError, psutil.Error):
+        process = psutil.Process(int(_pid_file(settings).read_text()))
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+    except (FileNotFoundError, ValueError, psutil.Error):
         return None
-    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    # Another process may have got its number since; a clock that was set does not matter.
+    return process if not is_zombie and sweep.has_marker(process, settings.state) else None
 
 
 def processes(settings: Settings) -> list[Process]:
@@ -117,7 +123,10 @@ def scale(settings: Settings, stage: str, replicas: int) -> None:
         names = [entry["name"] for entry in _request(settings, "GET", "/processes")["data"]]
         # After a first scaling a process has the number of its replica in its name.
         name = next(name for name in names if _split(name)[0] == stage)
-        _request(settings, "PATCH", f"/process/scale/{name}/{replicas}", _SCALE_TIMEOUT_S)
+        try:
+            _request(settings, "PATCH", f"/process/scale/{name}/{replicas}", _SCALE_TIMEOUT_S)
+        except _NoAnswerError as error:
+            raise OperatorError(f"{stage} is still draining; see `make ps`.") from error
 
 
 def restart(settings: Settings, name: str) -> None:
@@ -165,17 +174,18 @@ def _split(name: str) -> tuple[str, int]:
 
 
 def _pid_file(settings: Settings) -> Path:
-    return settings.run / "supervisor.json"
+    return settings.run / "supervisor.pid"
 
 
 def _socket(settings: Settings) -> Path:
     usual = settings.run / "api.sock"
     if len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES_MAX:
         return usual
+    # One place for every shell, whatever TMPDIR says there.
     short = hashlib.sha256(os.fsencode(settings.state)).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"ttg-{os.getuid()}-{short}"
+    folder = Path(f"/tmp/ttg-{os.getuid()}-{short}")  # noqa: S108  (its owner is looked at)
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise OperatorError(f"{folder} belongs to somebody else; set a shorter TTG_STATE_DIR.")
     return folder / "api.sock"
 
@@ -189,10 +199,18 @@ def _api_lock(settings: Settings, kind: int) -> Generator[None]:
     except FileNotFoundError as error:
         raise OperatorError("No stack is up here; run `make up`.") from error
     try:
-        fcntl.flock(handle, kind)
+        if not locks.acquire(handle, kind, _LOCK_TIMEOUT_S):
+            raise OperatorError(
+                "The stack is being scaled, and replicas that leave finish their work first; "
+                "ask again in a moment."
+            )
         yield
     finally:
         os.close(handle)
+
+
+class _NoAnswerError(OperatorError):
+    """It listens, and says nothing in time."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -215,7 +233,7 @@ def _request(settings: Settings, method: str, path: str, timeout_s: float = _TIM
     except (FileNotFoundError, ConnectionError) as error:
         raise OperatorError("No stack is up here; run `make up`.") from error
     except (TimeoutError, http.client.HTTPException) as error:
-        raise OperatorError("The supervisor does not answer; run `make down`.") from error
+        raise _NoAnswerError("The supervisor does not answer; run `make down`.") from error
     finally:
         connection.close()
     if answer.status != http.client.OK:

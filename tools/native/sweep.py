@@ -19,7 +19,7 @@ def marked(stack: Path) -> list[psutil.Process]:
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
-        if process.pid in ours or not _has_marker(process, stack):
+        if process.pid in ours or not has_marker(process, stack):
             continue
         found[process.pid] = process
         # PostgreSQL's workers write over their environment.
@@ -40,7 +40,8 @@ def sweep(stack: Path, patience_s: float = _PATIENCE_S) -> int:
     return len(leftovers)
 
 
-def _has_marker(process: psutil.Process, stack: Path) -> bool:
+def has_marker(process: psutil.Process, stack: Path) -> bool:
+    """Tell whether `process` carries the mark of `stack`."""
     try:
         return process.environ().get(MARKER) == str(stack)
     except (psutil.Error, OSError):

@@ -27,12 +27,18 @@ def install(folder: Path, package: str) -> Path:
     return cache.install(folder, f"{package}-{version}", make)
 
 
-def _pip(lock: Path, target: Path) -> Run:
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:/") or shutil.which("uv")
-    if uv is None:
+def uv() -> str:
+    """Return the uv to use. Raises `OperatorError` if there is none."""
+    # tools/setup.sh leaves a link to the one it used beside the Python.
+    found = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    if found is None:
         raise OperatorError("uv is not on PATH; run `make setup`, or start with `make up`.")
+    return found
+
+
+def _pip(lock: Path, target: Path) -> Run:
     return Run(
-        [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes",
+        [uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes",
          "--python", sys.executable, "--target", target, "-r", lock],
         remedy="Check that the Python package index can be reached, then run the command again.",
     )  # fmt: skip

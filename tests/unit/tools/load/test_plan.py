@@ -51,7 +51,9 @@ def test_a_request_sent_again_is_the_same_request() -> None:
 
 
 def test_the_door_takes_what_is_sent() -> None:
-    events = rules.parse(PLAN.body(3), "application/json", new_event_id=lambda: "")
+    events = rules.parse(
+        PLAN.body(3), "application/json", new_event_id=lambda: "", events_max=PLAN.batch
+    )
 
     assert [PLAN.number(uuid.UUID(event.event_id)) for event in events] == list(range(30, 40))
     assert {event.name for event in events} <= set(NAMES)

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from tools.load import report as reports
+from tools.load.account import Found
 from tools.load.plan import Plan
 from tools.load.report import Report
 from tools.load.sender import Outcome
-from tools.load.store import Found
 
 PLAN = Plan.of(rate_events_per_s=100, duration_s=1, batch=10)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,29 @@ def test_a_cache_that_cannot_be_written_is_named_with_its_variable(tmp_path: Pat
 
     with pytest.raises(OperatorError, match="set TTG_CACHE_DIR"):
         cache.install(tmp_path / "file", "tool-1.0", lambda _: None)
+
+
+def test_who_waits_long_for_another_process_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cache, "_QUIET_WAIT_S", 0.0)
+    made: list[Path] = []
+
+    with cache.locked(tmp_path, f"tool-{cache.platform_tag()}"):
+        waiting = threading.Thread(target=cache.install, args=(tmp_path, "tool", made.append))
+        waiting.start()
+        deadline = time.monotonic() + 5
+        said = ""
+        while "Waiting for another process that makes tool" not in said:
+            assert time.monotonic() < deadline
+            said += capsys.readouterr().err
+            time.sleep(0.01)
+        assert not made
+    waiting.join()
+    assert made
+
+
+def test_a_name_that_is_held_is_not_waited_for_when_that_was_not_asked(tmp_path: Path) -> None:
+    with cache.locked_at_once(tmp_path, "go") as first:
+        with cache.locked_at_once(tmp_path, "go") as second:
+            assert (first, second) == (True, False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.errors import OperatorError
-from tools.native import checks
+from tools.native import checks, golang
 from tools.native.settings import Settings
 
 
@@ -42,3 +42,46 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OperatorError, match="set TTG_STATE_DIR to a folder"):
         checks.check_folder(tmp_path / "file", 0, "TTG_STATE_DIR")
+
+
+def test_a_build_needs_more_room_than_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, int] = {}
+    monkeypatch.setattr(checks, "check_ports", lambda _: None)
+    monkeypatch.setattr(
+        checks, "check_folder", lambda _, needed, variable: asked.update({variable: needed})
+    )
+
+    for must_build, needed in ((True, checks.BUILD_FREE_BYTES_MIN), (False, checks.FREE_BYTES_MIN)):
+        monkeypatch.setattr(golang, "must_build", lambda *_, answer=must_build: answer)
+        checks.check(Settings(tmp_path, tmp_path))
+        assert asked["TTG_CACHE_DIR"] == needed
+
+
+@pytest.mark.parametrize(
+    ("folder", "unusable"),
+    [
+        ("a,b", ","),
+        ('a"b', '"'),
+        ("a\\b", "\\"),
+        ("a{{b", "{{"),
+        ("a\nb", "\n"),
+        ("a\udcffb", "\udcff"),
+    ],
+)
+def test_a_path_that_a_program_would_misread_is_refused(folder: str, unusable: str) -> None:
+    with pytest.raises(OperatorError, match="set TTG_STATE_DIR to another") as refused:
+        checks.check_paths(Settings(Path("/", folder), Path("/cache")), Path("/repository"))
+    assert f"holds {unusable!r}" in str(refused.value)
+
+
+def test_each_folder_has_its_own_separator_and_remedy() -> None:
+    with pytest.raises(OperatorError, match="set TTG_CACHE_DIR"):
+        checks.check_paths(Settings(Path("/state"), Path("/a:b")), Path("/repository"))
+    with pytest.raises(OperatorError, match="move the repository"):
+        checks.check_paths(Settings(Path("/state"), Path("/cache")), Path("/a:b"))
+
+
+def test_spaces_accents_and_signs_of_the_shell_are_fine_in_a_path() -> None:
+    checks.check_paths(Settings(Path("/a b/é:$HOME"), Path("/a b/é,'#%41"), 1), Path("/a b/é,$x"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tools.native import kafka
 from tools.native.wheels import DEPLOY
 
@@ -20,3 +22,17 @@ def test_the_broker_in_the_lock_is_the_version_that_is_cached() -> None:
 
     versions = {jar.version for jar in jars if jar.group == "org.apache.kafka"}
     assert versions == {kafka.VERSION}
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/home/alice/.ttg", "/home/alice/.ttg"),
+        ("/with space", "/with space"),
+        ("/é", r"/\u00e9"),
+        ("/𝄞", r"/\ud834\udd1e"),
+        ("/back\\slash", r"/back\\slash"),
+    ],
+)
+def test_a_path_is_written_so_that_java_reads_it_back(path: str, written: str) -> None:
+    assert kafka.escaped(path) == written

@@ -46,3 +46,8 @@ def test_a_stages_line_is_shown_as_text_and_others_as_they_are() -> None:
     assert logfiles.pretty(line) == "05:22:50.756 info sink-0 partitions assigned partitions=[0, 1]"
     assert logfiles.pretty("2026 WARN broker") == "2026 WARN broker"
     assert logfiles.pretty('{"level":"warn"}') == '{"level":"warn"}'
+
+
+def test_a_name_is_not_taken_for_a_pattern(settings: Settings) -> None:
+    assert logfiles.files(settings, "(") == []
+    assert logfiles.files(settings, ".*") == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+from pathlib import Path
+
 import pytest
 
 from tools.errors import OperatorError
-from tools.native.settings import PORT_BASE, PORT_OFFSETS, read
+from tools.native.settings import PORT_BASE, PORT_OFFSETS, cache_dir, read
 
 
 def test_without_settings_the_stack_is_in_the_repository_at_the_usual_ports() -> None:
@@ -40,3 +44,18 @@ def test_a_mode_that_is_not_known_is_refused_with_the_one_that_is() -> None:
 def test_the_cache_is_where_caches_are() -> None:
     assert str(read({"XDG_CACHE_HOME": "/somewhere"}).cache) == "/somewhere/ttg"
     assert str(read({"TTG_CACHE_DIR": "/else", "XDG_CACHE_HOME": "/x"}).cache) == "/else"
+
+
+def test_without_a_home_the_account_has_one_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+
+    assert cache_dir({}) == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache/ttg"
+
+
+def test_where_there_is_no_home_at_all_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.raises(OperatorError, match="set TTG_CACHE_DIR"):
+        cache_dir({})

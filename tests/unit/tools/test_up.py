@@ -1,0 +1,90 @@
+"""When a stack counts as up, and which folder may become one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.clean import clean
+from tools.down import down
+from tools.errors import OperatorError
+from tools.native import settings as native_settings, stack
+from tools.native.settings import Settings
+from tools.native.supervisor import Process
+from tools.up import alone, hopeless, refuse_other_ports
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("TTG_STATE_DIR", str(tmp_path / "state"))
+    return native_settings.current()
+
+
+def process(name: str, status: str = "Running", **said: int | bool) -> Process:
+    usual = {"is_healthy": True, "restarts": 0, "exit_code": 0, **said}
+    return Process(name=name, stage=name, replica=0, status=status, pid=1, **usual)
+
+
+def test_a_process_that_is_ready_may_have_been_restarted_often() -> None:
+    assert hopeless([process("sink", restarts=9)], {"sink": 9}) is None
+    assert hopeless([process("sink", restarts=9)], {"sink": 0}) is None
+
+
+def test_only_restarts_of_this_wait_count() -> None:
+    starting = process("sink", is_healthy=False, restarts=9)
+
+    assert hopeless([process("kafka"), starting], {"kafka": 0, "sink": 8}) is None
+    assert hopeless([process("kafka"), starting], {"kafka": 0, "sink": 5}) is starting
+
+
+def test_a_process_that_ended_for_good_is_not_waited_for() -> None:
+    failed = process("topics", status="Completed", exit_code=1)
+
+    assert hopeless([failed], {"topics": 0}) is failed
+
+
+def test_a_new_folder_and_an_empty_one_become_a_stack(settings: Settings) -> None:
+    with alone(settings):
+        assert stack.is_ours(settings)
+    with alone(settings):
+        assert stack.is_ours(settings)
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(settings: Settings) -> None:
+    settings.state.mkdir(mode=0o750)
+    (settings.state / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(OperatorError, match="not of a stack; set TTG_STATE_DIR"), alone(settings):
+        pass
+    assert [path.name for path in settings.state.iterdir()] == ["thesis.txt"]
+    assert settings.state.stat().st_mode & 0o777 == 0o750
+
+
+def test_down_and_clean_do_not_touch_a_folder_with_other_files(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.state.mkdir()
+    (settings.state / "thesis.txt").write_text("years of work")
+
+    down()
+    assert capsys.readouterr().out == "Nothing was up.\n"
+    with pytest.raises(OperatorError, match="was not made by `make up`, so it stays"):
+        clean()
+    assert [path.name for path in settings.state.iterdir()] == ["thesis.txt"]
+
+
+def test_who_comes_second_is_refused(settings: Settings) -> None:
+    second = pytest.raises(OperatorError, match="let it end first")
+
+    with alone(settings), second, alone(settings):
+        pass
+
+
+def test_a_stack_at_other_ports_is_not_the_one_that_was_asked_for(settings: Settings) -> None:
+    at_7400 = stack.reached(settings, "key", "password", {})
+    elsewhere = Settings(settings.state, settings.cache, 9_400)
+
+    refuse_other_ports(settings, at_7400)
+    with pytest.raises(OperatorError, match="from 7400 on, not from 9400 on; run `make down`"):
+        refuse_other_ports(elsewhere, at_7400)

@@ -1,0 +1,36 @@
+"""What a whole waterfall is made of, and how to read one that Jaeger gave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from libs.tracing import names
+from services.topology import TOPICS
+
+WATERFALL = Counter(
+    [
+        names.ROOT,
+        names.SERVER,
+        *(names.SEND.format(topic=topic) for topic in TOPICS),
+        *(names.QUEUE.format(topic=topic) for topic in TOPICS),
+        *(names.PROCESS.format(topic=topic) for topic in TOPICS),
+        *(f"{operation} event" for operation in (names.COPY, names.INSERT)),
+        names.COMMIT,
+    ]
+)
+
+
+def tags(span: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a span."""
+    return {tag["key"]: tag["value"] for tag in span["tags"]}
+
+
+def span_names(trace: dict[str, Any]) -> Counter[str]:
+    """How many spans there are of each name."""
+    return Counter(span["operationName"] for span in trace["spans"])
+
+
+def warnings(trace: dict[str, Any]) -> list[str]:
+    """What Jaeger finds wrong with it."""
+    return [warning for span in trace["spans"] for warning in span["warnings"] or ()]
