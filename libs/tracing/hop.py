@@ -163,7 +163,8 @@ def report_read(
                 names.RECORD_ORIGINS: read.origins,
                 names.ATTEMPT: read.attempt,
             },
-            links=(leg.upstream,),
+            # A link to its own parent would say nothing, and Jaeger would drop the parent for it.
+            links=(leg.upstream,) if leg.upstream.span_id != leg.parent_id else (),
             error_type=error[0],
             error_text=error[1],
         )
