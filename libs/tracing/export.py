@@ -17,6 +17,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import SpanKind
 
 from libs.tracing.otlp import Encoder
 from libs.tracing.policy import Policy
@@ -30,6 +31,14 @@ _LOSS_LOG_INTERVAL_S = 10.0
 _CANCEL_LIMIT_S = 0.5
 # What an encoder, or a channel that is being closed, makes of spans that cannot be sent.
 _UNSENDABLE = (ValueError, TypeError, ArithmeticError)
+
+
+# How a failure is called in the log, by the kind of its span.
+_FAILURES = {
+    SpanKind.PRODUCER: "messaging.send.exception",
+    SpanKind.CONSUMER: "messaging.process.exception",
+    SpanKind.CLIENT: "db.client.operation.exception",
+}
 
 
 class TooLarge(ValueError):
@@ -134,7 +143,12 @@ class Outbox:
         self._thread.start()
 
     def emit(self, span: Span) -> None:
-        """Queue the span; one that finds no room is dropped, which costs next to nothing."""
+        """Queue the span; one that finds no room is dropped, which costs next to nothing.
+
+        A failure is also said in the log, with the ids of its span.
+        """
+        if span.error_type and span.kind in _FAILURES:
+            _tell_failure(span)
         if len(self._queue) >= self._queue_max or self._is_closed:
             self.tally.dropped += 1
             return
@@ -209,3 +223,14 @@ class Outbox:
         _log.warning(
             "spans lost", **asdict(self.tally), queued=len(self._queue), reason=self._reason
         )
+
+
+def _tell_failure(span: Span) -> None:
+    _log.warning(
+        _FAILURES[span.kind],
+        trace_id=f"{span.ref.trace_id:032x}",
+        span_id=f"{span.ref.span_id:016x}",
+        span=span.name,
+        exception_type=span.error_type,
+        exception_message=span.error_text,
+    )

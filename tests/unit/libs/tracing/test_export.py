@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from opentelemetry.trace import SpanKind
 
 from libs.tracing import export
 from libs.tracing.context import SpanRef
@@ -232,3 +233,19 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline_s
         time.sleep(0.001)
+
+
+def test_a_failure_is_said_in_the_log_with_the_ids_of_its_span(
+    sender: FakeSender, lines: list[Any]
+) -> None:
+    failed = span(7)
+    failed.kind, failed.error_type, failed.error_text = SpanKind.PRODUCER, "timeout", "no ack"
+    outbox = Outbox(sender, Policy(), settings())
+
+    outbox.emit(failed)
+    outbox.emit(span(8))
+    outbox.stop(FLUSH_LIMIT_S)
+
+    (line,) = [line for line in lines if line["event"] == "messaging.send.exception"]
+    assert (line["trace_id"], line["span_id"]) == (f"{1:032x}", f"{8:016x}")
+    assert (line["exception_type"], line["exception_message"]) == ("timeout", "no ack")
