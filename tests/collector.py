@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
+    MetricsServiceServicer,
+    add_MetricsServiceServicer_to_server,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -19,6 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 HOST = "127.0.0.1"
@@ -44,7 +53,31 @@ class Received:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        return _plain(self.span.attributes)
+        return plain(self.span.attributes)
+
+
+class MetricsCollector(MetricsServiceServicer):
+    """Takes measures."""
+
+    def __init__(self) -> None:
+        self.requests: list[ExportMetricsServiceRequest] = []
+
+    def Export(
+        self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext
+    ) -> ExportMetricsServiceResponse:
+        self.requests.append(request)
+        return ExportMetricsServiceResponse()
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """All that was taken, in the order it came."""
+        return [
+            metric
+            for request in self.requests
+            for of_resource in request.resource_metrics
+            for of_scope in of_resource.scope_metrics
+            for metric in of_scope.metrics
+        ]
 
 
 class Collector(TraceServiceServicer):
@@ -56,13 +89,14 @@ class Collector(TraceServiceServicer):
         self.refused = 0
         self.delay_s: float | None = 0.0
         self.refusal: grpc.StatusCode | None = None
+        self.measures = MetricsCollector()
         self._stopped = threading.Event()
 
     @property
     def spans(self) -> list[Received]:
         """All spans that were taken, in the order they came."""
         return [
-            Received(_plain(of_resource.resource.attributes), span)
+            Received(plain(of_resource.resource.attributes), span)
             for call in self.calls
             for of_resource in call.request.resource_spans
             for of_scope in of_resource.scope_spans
@@ -97,6 +131,7 @@ def collecting(
     options = () if takes_compressed else (_ONLY_UNCOMPRESSED,)
     server = grpc.server(ThreadPoolExecutor(_WORKERS), options=options)
     add_TraceServiceServicer_to_server(collector, server)
+    add_MetricsServiceServicer_to_server(collector.measures, server)
     address = f"{HOST}:{port}"
     if credentials is None:
         collector.port = server.add_insecure_port(address)
@@ -110,7 +145,7 @@ def collecting(
         server.stop(grace=None).wait()
 
 
-def _plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:
+def plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:
     return {each.key: _value(each.value) for each in attributes}
 
 

@@ -136,6 +136,39 @@ CONVENTIONS: dict[str, Convention] = {
     names.CONNECT: Convention(SpanKind.CLIENT, (SINK.stage,), _DATABASE),
 }
 
+_TOPIC: Types = {names.MESSAGING_SYSTEM: str, names.MESSAGING_DESTINATION: str}
+_GROUP: Types = {**_TOPIC, names.MESSAGING_GROUP: str}
+
+# The attributes of each measure; all of them are in seconds but for the two that count.
+MEASURES: dict[str, Types] = {
+    names.PIPELINE_DURATION: {},
+    names.HOP_QUEUE_DURATION: {**_GROUP, names.QUEUE_PART: str},
+    names.HOP_SEND_DURATION: {**_TOPIC, names.SEND_PART: str},
+    names.PROCESS_DURATION: {**_GROUP, names.MESSAGING_OPERATION_NAME: str},
+    names.CONSUMED_MESSAGES: {**_GROUP, names.MESSAGING_OPERATION_NAME: str},
+    names.CLIENT_OPERATION_DURATION: {
+        **_TOPIC,
+        names.MESSAGING_OPERATION_NAME: str,
+        names.MESSAGING_OPERATION_TYPE: str,
+    },
+    names.SENT_MESSAGES: {
+        **_TOPIC,
+        names.MESSAGING_OPERATION_NAME: str,
+        names.MESSAGING_OPERATION_TYPE: str,
+    },
+    names.HTTP_REQUEST_DURATION: {
+        names.HTTP_METHOD: str,
+        names.HTTP_ROUTE: str,
+        names.HTTP_STATUS: int,
+        names.URL_SCHEME: str,
+    },
+    names.DB_OPERATION_DURATION: {
+        names.DB_SYSTEM: str,
+        names.DB_NAMESPACE: str,
+        names.DB_OPERATION: str,
+    },
+}
+
 RESOURCE: Types = {
     names.SERVICE_NAME: str,
     names.SERVICE_NAMESPACE: str,
@@ -174,9 +207,10 @@ def _is_of(value: object, wanted: type) -> bool:
 
 
 def declared_attributes() -> set[str]:
-    """Every attribute that some span may have."""
+    """Every attribute that some span or measure may have."""
     rows = CONVENTIONS.values()
-    return {*_ALWAYS, *(name for row in rows for name in {**row.required, **row.optional})}
+    of_spans = {name for row in rows for name in {**row.required, **row.optional}}
+    return {*_ALWAYS, *of_spans, *(name for types in MEASURES.values() for name in types)}
 
 
 def constants() -> set[str]:

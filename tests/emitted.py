@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.tracing import Span
+from libs.tracing.meters import no_meters
 from libs.tracing.policy import Policy
 from libs.tracing.settings import TraceSettings
 
@@ -12,6 +13,7 @@ class Emitted:
 
     def __init__(self, **settings: object) -> None:
         self.spans: list[Span] = []
+        self.meters = no_meters()
         self.policy = Policy(TraceSettings.model_validate(settings))
 
     def emit(self, span: Span) -> None:

@@ -47,6 +47,10 @@ class DeadLetters:
         ack = await self._write(record, record.value, record.headers, reason)
         origins = batch.origins if batch else [_unread_origin(record)]
         self._end_traces(record, batch, origins, reason, (started_us, ack.acked_us))
+        read = read_facts(
+            record, self._replica, tracing.read_headers(record.headers), batch, started_us
+        )
+        self._emitter.meters.read(read, ack.acked_us, None, "dead_lettered")
 
     async def bury_events(
         self, record: Record, batch: AnyBatch, rejected: Sequence[Rejection], started_us: int

@@ -111,6 +111,9 @@ class _Forwarding(Generic[In, Out]):
             record_us=sent.handed_us,
             drained_us=ack.drained_us,
         )
+        exemplar = sent.legs[0].process if sent.legs else None
+        self._emitter.meters.read(sent.read, ack.acked_us, exemplar)
+        self._emitter.meters.wrote(written, exemplar)
         for leg in sent.legs:
             tracing.report_hop(self._emitter, leg, sent.read, written)
 

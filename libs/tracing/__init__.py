@@ -19,10 +19,15 @@ from libs.tracing.endings import (
     Told as Told,
     report_death as report_death,
 )
+from libs.tracing.facts import (
+    UNKNOWN as UNKNOWN,
+    Operation as Operation,
+    Read as Read,
+    Stored as Stored,
+    Written as Written,
+)
 from libs.tracing.glass import (
     Ending as Ending,
-    Operation as Operation,
-    Stored as Stored,
     report_root as report_root,
     report_store as report_store,
 )
@@ -34,16 +39,15 @@ from libs.tracing.headers import (
     write_headers as write_headers,
 )
 from libs.tracing.hop import (
-    UNKNOWN as UNKNOWN,
     Leg as Leg,
-    Read as Read,
-    Written as Written,
+    exemplar as exemplar,
     legs as legs,
     report_hop as report_hop,
     report_read as report_read,
 )
 from libs.tracing.host import host_id as host_id
 from libs.tracing.interop import sending as sending
+from libs.tracing.meters import Meters as Meters
 from libs.tracing.policy import Policy as Policy
 from libs.tracing.retro import Arrival as Arrival
 from libs.tracing.sampling import Sampler as Sampler

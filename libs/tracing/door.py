@@ -16,8 +16,9 @@ from libs.tracing.context import (
     new_span_id,
     new_trace_id,
 )
+from libs.tracing.facts import UNKNOWN, Written
 from libs.tracing.glass import Ending, Root, root_span
-from libs.tracing.hop import UNKNOWN, Written, send_span
+from libs.tracing.hop import send_span
 from libs.tracing.spans import Attributes, Emitter, Span
 
 
@@ -54,6 +55,13 @@ class Request:
         """The root that waits at the end of the pipeline."""
         parent_id = self.parent.span_id if self.parent else 0
         return Glass(self.root_id, self.received_us, parent_id)
+
+    @property
+    def exemplar(self) -> SpanRef | None:
+        """The span that stands for a measure of this request; `None` if it is not sampled."""
+        if not self.is_sampled:
+            return None
+        return SpanRef(self.trace_id, self.server_id, is_sampled=True)
 
     def sampled(self) -> Request:
         """The same request, sampled."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from libs.tracing.carrier import Origin
 from libs.tracing.context import is_sampled
-from libs.tracing.glass import Ending, Stored, report_root, report_store
+from libs.tracing.facts import Stored
+from libs.tracing.glass import Ending, report_root, report_store
 from libs.tracing.hop import Leg, open_leg, report_read
 from libs.tracing.retro import Arrival, Rebuilding, can_rebuild, rebuild
 from libs.tracing.slowest import Slowest

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanKind
 
+from libs.tracing.meters import Meters, no_meters
 from libs.tracing.otlp import Encoder
 from libs.tracing.policy import Policy
 from libs.tracing.settings import ExportSettings
@@ -121,8 +122,10 @@ class Outbox:
         policy: Policy,
         settings: ExportSettings,
         now_s: Callable[[], float] = time.monotonic,
+        meters: Meters | None = None,
     ) -> None:
         self.policy = policy
+        self.meters = meters or no_meters()
         self.tally = Tally()
         self._sender = sender
         self._now_s = now_s

@@ -8,37 +8,13 @@ from opentelemetry.trace import SpanKind
 
 from libs.tracing import names
 from libs.tracing.context import Glass, SpanRef, new_span_id
+from libs.tracing.facts import Operation, Stored
 from libs.tracing.hop import Leg
 from libs.tracing.host import host_id
 from libs.tracing.settings import Shape
 from libs.tracing.spans import Attributes, Emitter, Source, Span
 
 _OF_TABLE = frozenset((names.COPY, names.INSERT))
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One thing asked of the database, from when to when (µs); `error_type` if it failed."""
-
-    name: str
-    started_us: int
-    ended_us: int
-    error_type: str = ""
-
-
-@dataclass(slots=True)
-class Stored:
-    """One transaction: what was asked of the database, tries that failed first, and its rows."""
-
-    namespace: str
-    table: str
-    rows: int
-    operations: list[Operation]
-
-    @property
-    def committed_us(self) -> int:
-        """When the last of it, the COMMIT, was acknowledged."""
-        return self.operations[-1].ended_us
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from opentelemetry.trace import SpanKind
 
@@ -19,60 +18,22 @@ from libs.tracing.context import (
     parse_glass,
     parse_traceparent,
 )
+from libs.tracing.facts import UNKNOWN, Read, Written, queue_parts, queued_us, send_parts
 from libs.tracing.policy import Policy
 from libs.tracing.settings import Shape
 from libs.tracing.spans import Attributes, Emitter, Span
 
-# Where a number has to stand and is not known.
-UNKNOWN = -1
-
-# Whether a record was handed out before: the store knows, a hop only where it cannot have been.
-Redelivered = Literal["", "maybe", "yes"]
-
-
-@dataclass(slots=True)
-class Read:
-    """How a record came into this stage; times in µs, 0 if not known, `sent_us` from its trail.
-
-    `asked_us` and `fetched_us` are of the fetch that brought it.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    group: str
-    client_id: str
-    sent_us: int
-    appended_us: int
-    polled_us: int
-    started_us: int
-    lag_records: int
-    events: int
-    origins: int
-    attempt: int = 1
-    asked_us: int = 0
-    fetched_us: int = 0
-    redelivered: Redelivered = ""
-
-
-@dataclass(slots=True)
-class Written:
-    """How a record left this stage; where it is, is `UNKNOWN` when no ack came.
-
-    `handed_us` is when its events were ready, `record_us` when the record that carries them was
-    handed to the client, `drained_us` when it left the client's buffer; 0 if not known.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    client_id: str
-    handed_us: int
-    acked_us: int
-    events: int
-    error_type: str = ""
-    record_us: int = 0
-    drained_us: int = 0
+_QUEUE_NAMES = {
+    "log": names.QUEUE_LOG_SECONDS,
+    "fetch": names.QUEUE_FETCH_SECONDS,
+    "prefetch": names.QUEUE_PREFETCH_SECONDS,
+    "slot": names.QUEUE_SLOT_SECONDS,
+}
+_SEND_NAMES = {
+    "aggregate": names.SEND_AGGREGATE_SECONDS,
+    "buffer": names.SEND_BUFFER_SECONDS,
+    "ack": names.SEND_ACK_SECONDS,
+}
 
 
 @dataclass(slots=True)
@@ -111,6 +72,14 @@ def legs(origins: Sequence[Origin], policy: Policy) -> dict[int, Leg]:
     }
 
 
+def exemplar(origins: Sequence[Origin]) -> SpanRef | None:
+    """The span that stands for a measure of these origins: the first sampled one's, if any."""
+    for origin in origins:
+        if is_sampled(origin.traceparent):
+            return parse_traceparent(origin.traceparent)
+    return None
+
+
 def open_leg(origin: Origin, shape: Shape) -> Leg | None:
     """Open a leg after the span that the origin names; `None` if it names none."""
     upstream = parse_traceparent(origin.traceparent)
@@ -133,17 +102,15 @@ def report_read(
     emitter: Emitter, leg: Leg, read: Read, ended_us: int, *, error: tuple[str, str] = ("", "")
 ) -> None:
     """Emit the queue and the process span; `error` is the type and the text of a failure."""
-    # The broker stamps whole milliseconds, so the hand-over can be the later of the two.
-    queued_us = min(max(read.sent_us, read.appended_us), read.started_us)
     common = _reading_attributes(read)
     emitter.emit(
         Span(
             name=names.QUEUE.format(topic=read.topic),
             ref=SpanRef(leg.process.trace_id, new_span_id(), is_sampled=True),
             parent_id=leg.parent_id,
-            start_us=queued_us,
+            start_us=queued_us(read),
             end_us=read.started_us,
-            attributes={**common, **_queue_attributes(read, queued_us)},
+            attributes={**common, **_queue_attributes(read)},
         )
     )
     emitter.emit(
@@ -191,7 +158,8 @@ def send_span(parent: SpanRef, send_id: int, written: Written) -> Span:
         attributes[names.MESSAGING_PARTITION] = str(written.partition)
     if written.offset != UNKNOWN:
         attributes[names.MESSAGING_OFFSET] = written.offset
-    attributes |= _send_attributes(written)
+    parts = send_parts(written)
+    attributes |= {_SEND_NAMES[part]: took_s for part, took_s in parts.items()}
     return Span(
         name=names.SEND.format(topic=written.topic),
         ref=SpanRef(parent.trace_id, send_id, is_sampled=True),
@@ -204,46 +172,12 @@ def send_span(parent: SpanRef, send_id: int, written: Written) -> Span:
     )
 
 
-def _queue_attributes(read: Read, queued_us: int) -> Attributes:
-    attributes: Attributes = {names.QUEUE_SECONDS: (read.started_us - queued_us) / 1e6}
+def _queue_attributes(read: Read) -> Attributes:
+    attributes: Attributes = {names.QUEUE_SECONDS: (read.started_us - queued_us(read)) / 1e6}
     if read.lag_records != UNKNOWN:
         attributes[names.LAG_RECORDS] = read.lag_records
-    if not read.fetched_us:
-        return attributes
-    parts = _split(
-        queued_us,
-        (names.QUEUE_LOG_SECONDS, read.asked_us),
-        (names.QUEUE_FETCH_SECONDS, read.fetched_us),
-        (names.QUEUE_PREFETCH_SECONDS, read.polled_us),
-        (names.QUEUE_SLOT_SECONDS, read.started_us),
-    )
-    return {**attributes, **parts}
-
-
-def _send_attributes(written: Written) -> Attributes:
-    if not written.drained_us:
-        return {}
-    return _split(
-        written.handed_us,
-        (names.SEND_AGGREGATE_SECONDS, written.record_us),
-        (names.SEND_BUFFER_SECONDS, written.drained_us),
-        (names.SEND_ACK_SECONDS, written.acked_us),
-    )
-
-
-def _split(begin_us: int, *parts: tuple[str, int]) -> Attributes:
-    """Split the time from a moment on, by the moments at which its parts end.
-
-    Each part begins where the one before it ends, and none is negative, whatever the clocks say.
-    """
-    end_us = max(parts[-1][1], begin_us)
-    attributes: Attributes = {}
-    reached_us = begin_us
-    for name, moment_us in parts:
-        ends_us = min(max(moment_us, reached_us), end_us)
-        attributes[name] = (ends_us - reached_us) / 1e6
-        reached_us = ends_us
-    return attributes
+    parts = queue_parts(read)
+    return {**attributes, **{_QUEUE_NAMES[part]: took_s for part, took_s in parts.items()}}
 
 
 def _reading_attributes(read: Read) -> Attributes:

@@ -5,7 +5,6 @@ Of ours the request and the root are left; the spans of sends and receives are t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -21,6 +20,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from libs.errors import Misconfigured
 from libs.tracing import names
 from libs.tracing.headers import Carried
+from libs.tracing.leaving import leave_behind
+from libs.tracing.meters import Meters
 from libs.tracing.policy import Policy
 from libs.tracing.spans import Emitter, Span
 
@@ -37,6 +38,11 @@ class Ends:
     def policy(self) -> Policy:
         """The policy of this process."""
         return self._inner.policy
+
+    @property
+    def meters(self) -> Meters:
+        """The meters of this process."""
+        return self._inner.meters
 
     def emit(self, span: Span) -> None:
         """Pass on the request and the root."""
@@ -58,7 +64,9 @@ def refuse_two_injectors(policy: Policy) -> None:
 async def instrumented(resource: Resource, flush_limit_s: float) -> AsyncGenerator[None]:
     """Let the package instrument Kafka's clients; at the end export what is left."""
     # What has no sampled parent, such as a poll, makes no trace of its own.
-    provider = TracerProvider(resource=resource, sampler=ParentBased(root=ALWAYS_OFF))
+    provider = TracerProvider(
+        resource=resource, sampler=ParentBased(root=ALWAYS_OFF), shutdown_on_exit=False
+    )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     # Without baggage, which is dropped at the door.
     propagate.set_global_textmap(_propagator)
@@ -69,9 +77,7 @@ async def instrumented(resource: Resource, flush_limit_s: float) -> AsyncGenerat
         yield
     finally:
         instrumentor.uninstrument()
-        # Its thread may hang with the collector; it is left behind then.
-        flushing = asyncio.to_thread(provider.force_flush, round(flush_limit_s * 1_000))
-        await asyncio.wait({asyncio.ensure_future(flushing)}, timeout=flush_limit_s)
+        await leave_behind(provider.shutdown, flush_limit_s)
 
 
 @contextmanager

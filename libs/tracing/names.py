@@ -61,7 +61,18 @@ HOST_ID = "host.id"
 # Jaeger before 2.14 tells hosts apart by this, and not by `host.id`.
 HOST_IP = "ip"
 
-# Attributes of ours.
+# Measures: those of the semantic conventions, and ours.
+PROCESS_DURATION = "messaging.process.duration"
+CLIENT_OPERATION_DURATION = "messaging.client.operation.duration"
+SENT_MESSAGES = "messaging.client.sent.messages"
+CONSUMED_MESSAGES = "messaging.client.consumed.messages"
+HTTP_REQUEST_DURATION = "http.server.request.duration"
+DB_OPERATION_DURATION = "db.client.operation.duration"
+PIPELINE_DURATION = "ttg.pipeline.duration"
+HOP_QUEUE_DURATION = "ttg.hop.queue.duration"
+HOP_SEND_DURATION = "ttg.hop.send.duration"
+
+# Attributes of ours; those that end in `part` are of measures.
 SHAPE = "ttg.shape"
 RETRO = "ttg.retro"
 REDELIVERED = "ttg.redelivered"
@@ -73,9 +84,11 @@ QUEUE_LOG_SECONDS = "ttg.queue.log.duration"
 QUEUE_FETCH_SECONDS = "ttg.queue.fetch.duration"
 QUEUE_PREFETCH_SECONDS = "ttg.queue.prefetch.duration"
 QUEUE_SLOT_SECONDS = "ttg.queue.slot.duration"
+QUEUE_PART = "ttg.queue.part"
 SEND_AGGREGATE_SECONDS = "ttg.send.aggregate.duration"
 SEND_BUFFER_SECONDS = "ttg.send.buffer.duration"
 SEND_ACK_SECONDS = "ttg.send.ack.duration"
+SEND_PART = "ttg.send.part"
 RECORD_EVENTS = "ttg.record.events"
 RECORD_ORIGINS = "ttg.record.origins"
 ORIGIN_EVENTS = "ttg.origin.events"

@@ -15,7 +15,9 @@ from libs.tracing import names
 from libs.tracing.carrier import Origin
 from libs.tracing.context import SpanRef, new_span_id, parse_glass, parse_traceparent
 from libs.tracing.door import Answer, Request, report_request
-from libs.tracing.hop import UNKNOWN, Leg, Read, Written, leg_after, report_hop
+from libs.tracing.facts import UNKNOWN, Read, Written
+from libs.tracing.hop import Leg, leg_after, report_hop
+from libs.tracing.meters import Meters
 from libs.tracing.policy import Policy
 from libs.tracing.spans import Emitter, Source, Span
 from libs.tracing.trail import Stop
@@ -34,6 +36,11 @@ class Rebuilding:
     def policy(self) -> Policy:
         """The policy of this process."""
         return self.inner.policy
+
+    @property
+    def meters(self) -> Meters:
+        """The meters of this process."""
+        return self.inner.meters
 
     def emit(self, span: Span) -> None:
         """Mark the span and pass it on."""

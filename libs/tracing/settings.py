@@ -21,6 +21,8 @@ class ExportSettings(BaseSettings):
 
     sdk_disabled: bool = False
     traces_exporter: Literal["otlp", "none"] = "otlp"
+    # Off by default, because Jaeger takes traces only.
+    metrics_exporter: Literal["otlp", "none"] = "none"
     # A waterfall is looked at seconds after the request, so spans leave quickly.
     bsp_schedule_delay: int = Field(default=200, ge=1)
     # Spans past this are dropped and counted; the pipeline never waits for a collector. A full

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from google.protobuf.internal import api_implementation
@@ -12,6 +12,8 @@ from google.protobuf.internal import api_implementation
 from libs.tracing import interop
 from libs.tracing.export import OtlpSender, Outbox
 from libs.tracing.host import host_id
+from libs.tracing.measuring import measuring
+from libs.tracing.meters import no_meters
 from libs.tracing.otlp import Encoder, resource
 from libs.tracing.policy import Policy
 from libs.tracing.settings import ExportSettings
@@ -32,15 +34,20 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
     release = version("time-to-glass")
     policy = Policy()
     interop.refuse_two_injectors(policy)
-    outbox = Outbox(OtlpSender(Encoder(own, release, settings), settings), policy, settings)
-    try:
+    async with AsyncExitStack() as opened:
+        meters = no_meters()
+        if settings.metrics_exporter == "otlp":
+            meters = await opened.enter_async_context(
+                measuring(resource(own, release), _FLUSH_LIMIT_S)
+            )
         if policy.is_contrib:
-            async with interop.instrumented(resource(own, release), _FLUSH_LIMIT_S):
-                yield interop.Ends(outbox)
-        else:
-            yield outbox
-    finally:
-        await asyncio.to_thread(outbox.stop, _FLUSH_LIMIT_S)
+            await opened.enter_async_context(
+                interop.instrumented(resource(own, release), _FLUSH_LIMIT_S)
+            )
+        sender = OtlpSender(Encoder(own, release, settings), settings)
+        outbox = Outbox(sender, policy, settings, meters=meters)
+        opened.push_async_callback(asyncio.to_thread, outbox.stop, _FLUSH_LIMIT_S)
+        yield interop.Ends(outbox) if policy.is_contrib else outbox
 
 
 def _check_protobuf() -> None:

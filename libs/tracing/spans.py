@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from libs.tracing.context import SpanRef
+from libs.tracing.meters import Meters, no_meters
 from libs.tracing.policy import Policy
 from libs.tracing.settings import TraceSettings
 
@@ -45,7 +46,12 @@ class Span:
 
 
 class Emitter(Protocol):
-    """Where finished spans go, and what is decided about them for the whole process."""
+    """Where finished spans go, and what is decided and measured for the whole process."""
+
+    @property
+    def meters(self) -> Meters:
+        """What is measured of all requests."""
+        ...
 
     @property
     def policy(self) -> Policy:
@@ -62,6 +68,7 @@ class NoEmitter:
 
     def __init__(self) -> None:
         self.policy = Policy(TraceSettings(retro_slow_s=0, retro_failed=False))
+        self.meters = no_meters()
 
     def emit(self, span: Span) -> None:
         """Drop the span."""

@@ -23,7 +23,7 @@ async def main() -> None:
         tracing.exporting(replica.stage, replica.number) as emitter,
         kafka.late_producer(settings.kafka, replica.client_id) as producer,
     ):
-        aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, emitter.policy, stop)
+        aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, emitter, stop)
         sampler = tracing.Sampler(settings.sampling, time.monotonic, settings.trusted)
         door = Door(aggregator, sampler, emitter, settings, Ids().new)
         await http.serve(door, settings.host, settings.port, stop)

@@ -122,7 +122,7 @@ class Aggregator:
         topic: str,
         partitions: int,
         settings: Settings,
-        policy: tracing.Policy,
+        emitter: tracing.Emitter,
         stop: asyncio.Event,
     ) -> None:
         self.failure: BaseException | None = None
@@ -130,7 +130,7 @@ class Aggregator:
         self.topic = topic
         self._partitions = partitions
         self._settings = settings
-        self._policy = policy
+        self._emitter = emitter
         self._stop = stop
         self._open: dict[int | None, _OpenRecord] = {}
         self._turn = 0
@@ -289,9 +289,11 @@ class Aggregator:
     async def _fly(self, record: _OpenRecord, flight: int) -> None:
         try:
             async with self._lanes[record.partition]:
-                with tracing.sending(self._policy, tracing.speaker(record.origins)):
+                with tracing.sending(self._emitter.policy, tracing.speaker(record.origins)):
                     acked = await self._producer.send(self._outgoing(record))
-            record.acked.set_result(await acked)
+            ack = await acked
+            record.acked.set_result(ack)
+            self._measure(record, ack)
         except (NotSent, Rejected) as error:
             record.acked.set_exception(NotSent(str(error)))
         except Unavailable as error:
@@ -300,6 +302,20 @@ class Aggregator:
             del self._unacked[flight]
             if not record.acked.done():
                 record.acked.set_exception(Unavailable("the door lost its way to Kafka"))
+
+    def _measure(self, record: _OpenRecord, ack: Ack) -> None:
+        written = tracing.Written(
+            topic=ack.topic,
+            partition=ack.partition,
+            offset=ack.offset,
+            client_id=f"ingest-{self._settings.replica}",
+            handed_us=record.opened_us,
+            acked_us=ack.acked_us,
+            events=record.events,
+            record_us=ack.handed_us,
+            drained_us=ack.drained_us,
+        )
+        self._emitter.meters.wrote(written, tracing.exemplar(record.origins))
 
     def _outgoing(self, record: _OpenRecord) -> Outgoing:
         handed_us = time.time_ns() // 1000
@@ -318,7 +334,7 @@ class Aggregator:
             topic=self.topic,
             partition=record.partition,
             value=assemble(record.origins, record.encoded),
-            headers=tracing.write_headers(record.origins, [stop], self._policy),
+            headers=tracing.write_headers(record.origins, [stop], self._emitter.policy),
         )
 
     def _release(self, size_bytes: int) -> None:

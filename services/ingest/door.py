@@ -82,15 +82,18 @@ class Door:
         )
         intake: Intake | None = None
         body = b""
+        status = 202
         try:
             tenant = self._check(scope["method"], headers)
             body = await self._body(headers, receive)
             intake = self._admit(request, tenant, headers, body)
             acks = await self._aggregator.add(intake) if intake.parts else []
         except Refused as refused:
+            status = refused.status
             answer = {**refused.body, "trace_id": request.id}
             await _answer(send, refused.status, answer, refused.headers)
         except Unavailable as error:
+            status = 503
             request = intake.request if intake else request
             await self._answer_unavailable(send, request, error)
             if intake is not None and intake.send_ids:
@@ -98,7 +101,10 @@ class Door:
                 self._report(intake, 503, len(body), [], not_sent)
         else:
             await self._answer_accepted(send, intake)
+            request = intake.request
             self._report(intake, 202, len(body), acks)
+        took_us = time.time_ns() // 1000 - received_us
+        self._emitter.meters.answered(status, took_us, request.exemplar)
 
     async def _answer_accepted(self, send: Send, intake: Intake) -> None:
         request = intake.request

@@ -39,6 +39,7 @@ class Writer:
         self._letters = letters
         self._replica = replica
         self._transaction_events_max = transaction_events_max
+        self._emitter = emitter
         self._endings = tracing.Endings(emitter)
 
     async def work(self, records: list[Record]) -> None:
@@ -123,6 +124,7 @@ class Writer:
             rows=sum(len(one.batch.events) for one in taken),
             operations=[*failed, *receipt.operations],
         )
+        self._measure(taken, stored)
         for number, one, origin in _origins(taken):
             if not self._endings.concerns(origin, stored.committed_us):
                 continue
@@ -133,6 +135,18 @@ class Writer:
             part.is_repeat = counts.is_repeat and not is_in_doubt
             self._endings.report(part)
         self._endings.flush()
+
+    def _measure(self, taken: Sequence[_Taken], stored: tracing.Stored) -> None:
+        meters = self._emitter.meters
+        for one in taken:
+            carried = tracing.read_headers(one.record.headers)
+            read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
+            meters.read(read, stored.committed_us, tracing.exemplar(one.batch.origins))
+            for origin in one.batch.origins:
+                if origin.is_last:
+                    took_us = stored.committed_us - origin.received_us
+                    meters.reached_the_glass(took_us, tracing.exemplar([origin]))
+        meters.stored(stored, tracing.exemplar(taken[0].batch.origins))
 
     def _part(
         self, one: _Taken, origin: Origin, counts: Counts, stored: tracing.Stored

@@ -8,13 +8,20 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from libs.tracing import names
-from tests.conventions import CONVENTIONS, RESOURCE, constants, declared_attributes, violations
+from tests.conventions import (
+    CONVENTIONS,
+    MEASURES,
+    RESOURCE,
+    constants,
+    declared_attributes,
+    violations,
+)
 
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "tracing.md").read_text()
 
 
 def test_every_name_of_an_attribute_is_declared_with_its_type() -> None:
-    assert constants() - declared_attributes() - RESOURCE.keys() == set()
+    assert constants() - declared_attributes() - RESOURCE.keys() - MEASURES.keys() == set()
 
 
 @pytest.mark.parametrize("name", sorted(declared_attributes()))
@@ -25,6 +32,11 @@ def test_the_document_tells_of_every_attribute(name: str) -> None:
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_the_document_shows_every_span(name: str) -> None:
     assert name in DOCUMENT
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_document_tells_of_every_measure(name: str) -> None:
+    assert f"`{name}`" in DOCUMENT
 
 
 def test_what_does_not_conform_is_found() -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from libs.events import Origin
-from libs.tracing import Arrival, Endings, Part, Request, Stored, Told, begin, report_death
+from libs.tracing import Arrival, Endings, Part, Request, Told, begin, report_death
 from libs.tracing.door import Answer, report_request
-from libs.tracing.glass import Operation
-from libs.tracing.hop import Read, Written, legs, report_hop
+from libs.tracing.facts import Operation, Read, Stored, Written
+from libs.tracing.hop import legs, report_hop
 from libs.tracing.trail import Stop
 from tests.emitted import Emitted
 

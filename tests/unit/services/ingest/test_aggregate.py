@@ -56,9 +56,7 @@ class SlowProducer:
 async def aggregating(chosen: Settings) -> AsyncGenerator[tuple[Aggregator, MemoryBroker]]:
     broker = MemoryBroker()
     async with broker.producer() as producer:
-        aggregator = Aggregator(
-            producer, "events.raw", 12, chosen, Emitted().policy, asyncio.Event()
-        )
+        aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted(), asyncio.Event())
         yield aggregator, broker
         await aggregator.drain()
 
@@ -104,8 +102,8 @@ async def test_the_room_is_given_back_when_the_ack_is_there() -> None:
 async def test_without_an_ack_in_time_the_outcome_is_unknown_and_the_room_stays_taken() -> None:
     chosen = settings(ack_timeout_s=0.05)
     producer = SlowProducer()
-    policy = Emitted().policy
-    aggregator = Aggregator(producer, "events.raw", 12, chosen, policy, asyncio.Event())
+    emitter = Emitted()
+    aggregator = Aggregator(producer, "events.raw", 12, chosen, emitter, asyncio.Event())
 
     with pytest.raises(Unavailable, match="did not acknowledge"):
         await aggregator.add(intake(sent(1), chosen))
@@ -119,8 +117,8 @@ async def test_without_an_ack_in_time_the_outcome_is_unknown_and_the_room_stays_
 async def test_while_the_oldest_record_waits_too_long_nothing_new_comes_in() -> None:
     chosen = settings(ack_timeout_s=0.05, stall_s=0.01)
     producer = SlowProducer()
-    policy = Emitted().policy
-    aggregator = Aggregator(producer, "events.raw", 12, chosen, policy, asyncio.Event())
+    emitter = Emitted()
+    aggregator = Aggregator(producer, "events.raw", 12, chosen, emitter, asyncio.Event())
     with pytest.raises(Unavailable):
         await aggregator.add(intake(sent(1), chosen))
 
@@ -137,7 +135,7 @@ async def test_a_producer_that_fails_for_good_stops_the_door() -> None:
     chosen = settings()
     producer = SlowProducer()
     stop = asyncio.Event()
-    aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted().policy, stop)
+    aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted(), stop)
     waiting = asyncio.create_task(aggregator.add(intake(sent(1), chosen)))
     await producer.was_asked.wait()
 

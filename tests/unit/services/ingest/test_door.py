@@ -82,9 +82,7 @@ async def house(**settings: object) -> AsyncGenerator[House]:
     spans = Emitted()
     ids = (f"00000000-0000-7000-8000-{n:012x}" for n in itertools.count())
     async with broker.producer() as producer:
-        aggregator = Aggregator(
-            producer, "events.raw", 12, chosen, Emitted().policy, asyncio.Event()
-        )
+        aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted(), asyncio.Event())
         sampler = tracing.Sampler(chosen.sampling, time.monotonic, chosen.trusted)
         door = Door(aggregator, sampler, spans, chosen, lambda: next(ids))
         yield House(door, aggregator, broker, spans)
