@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +118,17 @@ class Stack:
         """The processes of a stage that run: pid by replica."""
         listed = [p for p in self.processes() if p["stage"] == stage]
         return {p["replica"]: p["pid"] for p in listed if p["pid"]}
+
+    @contextmanager
+    def frozen(self, process: str, for_s: float = 0.0) -> Iterator[None]:
+        """Stop a process in its tracks, as a machine that hangs does, for so long at least."""
+        pid = self.pids(process)[0]
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(for_s)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 def members(state_dir: Path) -> list[psutil.Process]:

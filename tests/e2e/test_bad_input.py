@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -72,7 +68,7 @@ def test_a_record_that_cannot_be_read_is_dead_lettered_and_the_stage_goes_on(
 
 def test_while_kafka_stands_still_the_door_says_503_and_when_to_come_back(stack: Stack) -> None:
     event_id = str(uuid.uuid4())
-    with frozen(stack, "kafka"):
+    with stack.frozen("kafka"):
         answer = stack.post({**EVENT, "event_id": event_id})
 
     assert answer.status == 503
@@ -80,17 +76,6 @@ def test_while_kafka_stands_still_the_door_says_503_and_when_to_come_back(stack:
     eventually(lambda: stack.post({**EVENT, "event_id": event_id}).status == 202, THAW_LIMIT_S)
     found = eventually(lambda: stack.events(f"event_id={event_id}"), THAW_LIMIT_S)
     assert len(found) == 1
-
-
-@contextmanager
-def frozen(stack: Stack, process: str) -> Iterator[None]:
-    """Stop a process in its tracks, as a machine that hangs does."""
-    pid = stack.pids(process)[0]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def _write(stack: Stack, record: Outgoing) -> None:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from aiokafka import TopicPartition
@@ -23,17 +18,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 EVENT = {"name": "probe", "value": 1}
 # A fetch that waits in the broker ends with nothing after a tenth of a second.
 LAST_FETCH_S = 0.5
-
-
-@contextmanager
-def frozen(stack: Stack, stage: str) -> Iterator[None]:
-    pid = stack.pids(stage)[0]
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(LAST_FETCH_S)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def delete_all(bootstrap_servers: str, topic: str) -> None:
@@ -52,7 +36,7 @@ async def delete_all(bootstrap_servers: str, topic: str) -> None:
 def test_only_the_request_that_was_lost_has_a_trace_without_a_root(stack: Stack) -> None:
     before = stack.post(EVENT).body["trace_id"]
     eventually(lambda: stack.trace(before))
-    with frozen(stack, NORMALIZE.stage):
+    with stack.frozen(NORMALIZE.stage, LAST_FETCH_S):
         lost = stack.post(EVENT).body["trace_id"]
         asyncio.run(delete_all(stack.kafka_bootstrap_servers, INGEST.writes))
     event_id = str(uuid.uuid4())
