@@ -79,6 +79,7 @@ def _of_topic(topic: str, reader: str, writer: str) -> dict[str, Convention]:
                 names.QUEUE_FETCH_SECONDS: float,
                 names.QUEUE_PREFETCH_SECONDS: float,
                 names.QUEUE_SLOT_SECONDS: float,
+                names.CLOCK_SKEW_SECONDS: float,
                 names.REDELIVERED: str,
             },
         ),

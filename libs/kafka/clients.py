@@ -60,8 +60,13 @@ async def producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Pr
 
 
 @asynccontextmanager
-async def late_producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Producer]:
-    """Yield a producer at once and start it as soon as Kafka answers, for a door that must open."""
+async def late_producer(
+    settings: KafkaSettings, client_id: str, stop: asyncio.Event
+) -> AsyncGenerator[Producer]:
+    """Yield a producer at once and start it as soon as Kafka answers, for a door that must open.
+
+    An error that waiting does not mend sets `stop`, and is raised at the end.
+    """
     late = _LateProducer()
 
     async def arrive() -> None:
@@ -75,6 +80,7 @@ async def late_producer(settings: KafkaSettings, client_id: str) -> AsyncGenerat
                 await asyncio.sleep(_ARRIVE_AGAIN_S)
 
     arriving = asyncio.create_task(arrive())
+    arriving.add_done_callback(lambda _done: stop.set())
     try:
         yield late
     finally:
@@ -146,13 +152,20 @@ class _Producer:
 
     async def _hand_over(self, record: Outgoing) -> asyncio.Future:
         partitions = await self._client.partitions_for(record.topic)
-        return await self._client.send(
-            record.topic,
-            record.value,
-            key=record.key,
-            partition=record.partition % len(partitions),
-            headers=record.headers,
-        )
+        while True:
+            try:
+                return await self._client.send(
+                    record.topic,
+                    record.value,
+                    key=record.key,
+                    partition=record.partition % len(partitions),
+                    # A copy: whoever instruments the client adds to what it is given.
+                    headers=[*record.headers],
+                )
+            except KafkaTimeoutError:
+                # The buffer of the partition is full, and nothing was put into it. The caller
+                # limits how often that is waited for.
+                _log.warning("waiting for room in the producer's buffer", topic=record.topic)
 
 
 class _LateProducer:

@@ -92,6 +92,7 @@ class _MemoryProducer:
         """Nothing is known against it, as with Kafka's own."""
 
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        assert record.key is not None or record.value is not None, "as Kafka's client has it"
         if _size_bytes(record) > self._broker.record_bytes_max:
             raise Rejected(f"the record is too large for {record.topic}")
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()

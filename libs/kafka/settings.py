@@ -34,7 +34,7 @@ class KafkaSettings(BaseSettings):
     heartbeat_interval_ms: int = Field(default=1_500, ge=100)
     rebalance_timeout_ms: int = Field(default=20_000, ge=1_000)
     max_poll_interval_ms: int = Field(default=60_000, ge=1_000)
-    commit_timeout_s: float = Field(default=10.0, gt=0)
+    commit_timeout_s: float = Field(default=5.0, gt=0)
 
     # Both. A client that cannot say goodbye in this time is left behind.
     request_timeout_ms: int = Field(default=10_000, ge=1_000)

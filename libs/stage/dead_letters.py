@@ -92,7 +92,8 @@ class DeadLetters:
         letter = Outgoing(
             topic=record.topic + SUFFIX,
             partition=record.partition,
-            value=value,
+            # Kafka's client takes no record with neither.
+            value=b"" if value is None and record.key is None else value,
             headers=[*kept, *self._headers(record, reason)],
             key=record.key,
         )
@@ -134,14 +135,19 @@ class DeadLetters:
 def _unread_origin(record: Record) -> Origin:
     """Stand in for the origins of a record that cannot be read: all that is left is a header."""
     carried = tracing.read_headers(record.headers)
+    is_ours = bool(carried.trail) and not carried.trail[0].read
+    traceparent, tracestate = carried.traceparent, carried.tracestate
+    if not is_ours:
+        # Whoever passed our member on does not end the trace that it is of.
+        traceparent, tracestate = tracing.adopt(traceparent, tracestate)
     return Origin(
         tenant="unknown",
         received_us=0,
         first=0,
         count=0,
         total=0,
-        traceparent=carried.traceparent,
-        tracestate=carried.tracestate,
+        traceparent=traceparent,
+        tracestate=tracestate,
     )
 
 

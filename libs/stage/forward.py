@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from libs import events, tracing
-from libs.errors import Rejected
+from libs.errors import Rejected, Unavailable
 from libs.events import DecoratedBatch, NormalBatch, Outcome, RawBatch
 from libs.kafka import Ack, Outgoing, Producer, Record
 from libs.stage.dead_letters import DeadLetters
@@ -65,7 +65,15 @@ class _Forwarding(Generic[In, Out]):
         sent = [await self._move(record) for record in records]
         for one in sent:
             if one is not None:
-                self._report(one, await one.acked)
+                self._report(one, await self._acked(one))
+
+    async def _acked(self, sent: _Sent) -> Ack:
+        try:
+            return await sent.acked
+        except Unavailable:
+            lost = Ack(self._transform.writes, tracing.UNKNOWN, tracing.UNKNOWN, 0, _now_us())
+            self._report(sent, lost, error_type="timeout")
+            raise
 
     async def _move(self, record: Record) -> _Sent | None:
         started_us = _now_us()
@@ -99,7 +107,7 @@ class _Forwarding(Generic[In, Out]):
         read = read_facts(record, self._replica, carried, batch, started_us)
         return _Sent(acked, list(legs.values()), read, handed_us)
 
-    def _report(self, sent: _Sent, ack: Ack) -> None:
+    def _report(self, sent: _Sent, ack: Ack, error_type: str = "") -> None:
         written = tracing.Written(
             topic=ack.topic,
             partition=ack.partition,
@@ -110,6 +118,7 @@ class _Forwarding(Generic[In, Out]):
             events=sent.read.events,
             record_us=sent.handed_us,
             drained_us=ack.drained_us,
+            error_type=error_type,
         )
         exemplar = sent.legs[0].process if sent.legs else None
         self._emitter.meters.read(sent.read, ack.acked_us, exemplar)

@@ -98,7 +98,7 @@ def others_members(tracestate: str) -> str:
     """Give the members of a `tracestate` that are not ours, within the W3C's limits."""
     if not tracestate.isascii() or not tracestate.isprintable():
         return ""
-    members = (member.strip() for member in tracestate.split(",", _MEMBERS_READ_MAX))
+    members = [member.strip() for member in tracestate.split(",")[:_MEMBERS_READ_MAX]]
     return join_members(*(m for m in members if m and not m.startswith(_OURS)))
 
 

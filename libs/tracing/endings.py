@@ -72,7 +72,7 @@ class Endings:
         return (
             is_sampled(origin.traceparent)
             or not origin.is_last
-            or origin.traceparent[3:35] in self._open
+            or _request_of(origin) in self._open
             or (origin.dead > 0 and self._policy.settings.retro_failed)
             or self._policy.is_slow(committed_us - origin.received_us)
             or self._slowest.may_be(committed_us - origin.received_us)
@@ -87,7 +87,7 @@ class Endings:
         elif origin.is_last and self._is_first(part):
             self._consider(part, told)
         if origin.is_last:
-            self._open.pop(origin.traceparent[3:35], None)
+            self._open.pop(_request_of(origin), None)
 
     def flush(self, *, is_end: bool = False) -> None:
         """Rebuild the slowest of a second that is over; at the end of the process, of this one."""
@@ -97,10 +97,10 @@ class Endings:
     def _add(self, part: Part) -> Told:
         """Count a part; gives what is known of its request so far."""
         origin = part.arrival.origin
-        trace_id = origin.traceparent[3:35]
-        if origin.is_last and trace_id not in self._open:
+        request = _request_of(origin)
+        if origin.is_last and request not in self._open:
             return part.told
-        opened = self._open.setdefault(trace_id, _Open())
+        opened = self._open.setdefault(request, _Open())
         # By name: a part that is delivered again does not count twice.
         opened.told[part.name] = part.told
         if not is_sampled(origin.traceparent):
@@ -120,7 +120,7 @@ class Endings:
 
     def _is_first(self, part: Part) -> bool:
         """Say whether nobody has ended this request yet, and take note of it."""
-        end = (part.arrival.origin.traceparent[3:35], part.name)
+        end = (_request_of(part.arrival.origin), part.name)
         if part.is_repeat or end in self._ended:
             return False
         self._ended[end] = None
@@ -131,7 +131,7 @@ class Endings:
     def _consider(self, part: Part, told: Told) -> None:
         """Rebuild an unsampled request if it is slow or failed, or keep it among the slowest."""
         origin = part.arrival.origin
-        opened = self._open.get(origin.traceparent[3:35])
+        opened = self._open.get(_request_of(origin))
         parts = list(opened.unsampled.values()) if opened else [part]
         if not all(can_rebuild(one.arrival) for one in parts):
             return
@@ -160,7 +160,7 @@ def report_death(emitter: Emitter, arrival: Arrival, reason: str, ended_us: int)
     origin, policy = arrival.origin, emitter.policy
     if is_sampled(origin.traceparent):
         leg = open_leg(origin, policy.shape)
-    elif policy.settings.retro_failed and can_rebuild(arrival) and policy.may_rebuild():
+    elif _is_whole(origin) and can_rebuild(arrival) and policy.may_rebuild_failed():
         (leg,) = rebuild(emitter, [arrival])
         emitter = Rebuilding(emitter)
     else:
@@ -173,6 +173,16 @@ def report_death(emitter: Emitter, arrival: Arrival, reason: str, ended_us: int)
         dead = max(origin.dead + origin.count, 1)
         ending = Ending(dead_lettered=dead, reason=reason)
         report_root(emitter, leg, ending, ended_us)
+
+
+def _is_whole(origin: Origin) -> bool:
+    """Say whether this is all of a request, and not one part of it."""
+    return origin.is_last and origin.count + origin.dead >= origin.total
+
+
+def _request_of(origin: Origin) -> str:
+    """Tell requests apart, also those that a trusted client sends in one trace."""
+    return f"{origin.traceparent[3:35]}-{origin.received_us}"
 
 
 def _report_part(emitter: Emitter, leg: Leg, part: Part) -> None:

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import structlog
-from grpc import Compression
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -38,7 +37,6 @@ _UNSENDABLE = (ValueError, TypeError, ArithmeticError)
 _FAILURES = {
     SpanKind.PRODUCER: "messaging.send.exception",
     SpanKind.CONSUMER: "messaging.process.exception",
-    SpanKind.CLIENT: "db.client.operation.exception",
 }
 
 
@@ -67,9 +65,7 @@ class OtlpSender:
     def __init__(self, encoder: Encoder, settings: ExportSettings) -> None:
         self._encoder = encoder
         self._bytes_max = settings.payload_bytes_max
-        # Said here, because the SDK raises on `none`, which the specification has.
-        wish = Compression.Gzip if settings.is_compressed else Compression.NoCompression
-        self._exporter = _Exporter(compression=wish)
+        self._exporter = _Exporter(compression=settings.compression)
 
     def send(self, spans: Sequence[Span]) -> bool:
         """Encode and send; a span that is too large all alone is sent for the collector to say."""

@@ -8,6 +8,8 @@ from typing import Literal
 # Where a number has to stand and is not known.
 UNKNOWN = -1
 
+_MILLISECOND_US = 999
+
 # Whether a record was handed out before: the store knows, a hop only where it cannot have been.
 Redelivered = Literal["", "maybe", "yes"]
 
@@ -83,8 +85,22 @@ class Stored:
 
 
 def queued_us(read: Read) -> int:
-    """When the wait began: the broker counts milliseconds, so the hand-over can be the later."""
-    return min(max(read.sent_us, read.appended_us), read.started_us)
+    """When the wait began: when the broker appended the record, which it counts in milliseconds.
+
+    Within that millisecond the hand-over is the better answer; it cannot have been later.
+    """
+    latest_us = read.appended_us + _MILLISECOND_US
+    return min(max(min(read.sent_us, latest_us), read.appended_us), read.started_us)
+
+
+def clock_skew_us(read: Read) -> int:
+    """By how much the clocks of writer, broker and reader disagree at least; mostly 0.
+
+    Nothing is appended before it was handed over, and nothing read before it was appended.
+    """
+    writer_ahead_us = read.sent_us - (read.appended_us + _MILLISECOND_US)
+    reader_behind_us = read.appended_us - read.started_us
+    return max(writer_ahead_us, reader_behind_us, 0)
 
 
 def queue_parts(read: Read) -> dict[str, float]:

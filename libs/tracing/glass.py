@@ -84,7 +84,8 @@ def report_root(emitter: Emitter, leg: Leg, ending: Ending, ended_us: int) -> No
 
 
 def root_span(root: Root, ending: Ending, ended_us: int) -> Span:
-    """Make the span from the receipt of a request to its end."""
+    """Make the span from the receipt of a request to its end; it failed if an event is missing."""
+    missing = root.total - ending.stored - ending.already_there - ending.dead_lettered
     attributes: Attributes = {
         names.SHAPE: root.shape,
         names.TENANT: root.tenant,
@@ -102,7 +103,7 @@ def root_span(root: Root, ending: Ending, ended_us: int) -> Span:
         start_us=root.glass.received_us,
         end_us=ended_us,
         attributes=attributes,
-        error_type=ending.error_type,
-        error_text=ending.reason,
+        error_type=ending.error_type or ("incomplete" if missing > 0 else ""),
+        error_text=ending.reason or (f"{missing} events came another way" if missing > 0 else ""),
         source=Source(names.PIPELINE_SERVICE, names.PIPELINE_SERVICE, host_id()),
     )

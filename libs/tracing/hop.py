@@ -18,7 +18,15 @@ from libs.tracing.context import (
     parse_glass,
     parse_traceparent,
 )
-from libs.tracing.facts import UNKNOWN, Read, Written, queue_parts, queued_us, send_parts
+from libs.tracing.facts import (
+    UNKNOWN,
+    Read,
+    Written,
+    clock_skew_us,
+    queue_parts,
+    queued_us,
+    send_parts,
+)
 from libs.tracing.policy import Policy
 from libs.tracing.settings import Shape
 from libs.tracing.spans import Attributes, Emitter, Span
@@ -176,6 +184,8 @@ def _queue_attributes(read: Read) -> Attributes:
     attributes: Attributes = {names.QUEUE_SECONDS: (read.started_us - queued_us(read)) / 1e6}
     if read.lag_records != UNKNOWN:
         attributes[names.LAG_RECORDS] = read.lag_records
+    if skew_us := clock_skew_us(read):
+        attributes[names.CLOCK_SKEW_SECONDS] = skew_us / 1e6
     parts = queue_parts(read)
     return {**attributes, **{_QUEUE_NAMES[part]: took_s for part, took_s in parts.items()}}
 

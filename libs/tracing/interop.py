@@ -5,9 +5,10 @@ Of ours the request and the root are left; the spans of sends and receives are t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
+from grpc import Compression
 from opentelemetry import context, propagate
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.aiokafka import AIOKafkaInstrumentor
@@ -20,7 +21,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from libs.errors import Misconfigured
 from libs.tracing import names
 from libs.tracing.headers import Carried
-from libs.tracing.leaving import leave_behind
 from libs.tracing.meters import Meters
 from libs.tracing.policy import Policy
 from libs.tracing.spans import Emitter, Span
@@ -60,24 +60,24 @@ def refuse_two_injectors(policy: Policy) -> None:
         )
 
 
-@asynccontextmanager
-async def instrumented(resource: Resource, flush_limit_s: float) -> AsyncGenerator[None]:
-    """Let the package instrument Kafka's clients; at the end export what is left."""
+def instrument(resource: Resource, compression: Compression) -> Callable[[], object]:
+    """Let the package instrument Kafka's clients; gives what ends that, and may hang."""
     # What has no sampled parent, such as a poll, makes no trace of its own.
     provider = TracerProvider(
         resource=resource, sampler=ParentBased(root=ALWAYS_OFF), shutdown_on_exit=False
     )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(compression=compression)))
     # Without baggage, which is dropped at the door.
     propagate.set_global_textmap(_propagator)
     instrumentor = AIOKafkaInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(tracer_provider=provider)
-    try:
-        yield
-    finally:
+
+    def end() -> None:
         instrumentor.uninstrument()
-        await leave_behind(provider.shutdown, flush_limit_s)
+        provider.shutdown()
+
+    return end
 
 
 @contextmanager

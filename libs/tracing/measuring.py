@@ -1,10 +1,10 @@
-"""The life of the measures: exported now and then, once more at the end, and never waited for."""
+"""The instruments of a process whose measures go out by OTLP, now and then."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
+from grpc import Compression
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -12,15 +12,16 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 
 from libs.tracing import names
-from libs.tracing.leaving import leave_behind
 from libs.tracing.meters import Meters
 
 
-@asynccontextmanager
-async def measuring(resource: Resource, flush_limit_s: float) -> AsyncGenerator[Meters]:
-    """Yield instruments whose measures go out by OTLP, every `OTEL_METRIC_EXPORT_INTERVAL`."""
+def measuring(resource: Resource, compression: Compression) -> tuple[Meters, Callable[[], object]]:
+    """Make the instruments, and what exports them once more and ends them; that may hang.
+
+    They are exported every `OTEL_METRIC_EXPORT_INTERVAL`.
+    """
     provider = MeterProvider(
-        [PeriodicExportingMetricReader(OTLPMetricExporter())],
+        [PeriodicExportingMetricReader(OTLPMetricExporter(compression=compression))],
         resource,
         shutdown_on_exit=False,
         # From a millisecond to hours; fixed buckets would end somewhere.
@@ -33,7 +34,4 @@ async def measuring(resource: Resource, flush_limit_s: float) -> AsyncGenerator[
         ],
     )
     meter = provider.get_meter(names.SCOPE, schema_url=names.SCHEMA_URL)
-    try:
-        yield Meters(meter)
-    finally:
-        await leave_behind(provider.shutdown, flush_limit_s)
+    return Meters(meter), provider.shutdown

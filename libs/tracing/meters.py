@@ -19,9 +19,15 @@ Attributes = dict[str, AttributeValue]
 
 
 class Meters:
-    """The instruments of one process; one measure for a record, whatever it carries."""
+    """The instruments of one process; one measure for a record, whatever it carries.
 
-    def __init__(self, meter: Meter) -> None:
+    Unless they `are_on`, which they are with a meter only, nothing is measured, at no cost.
+    """
+
+    def __init__(self, meter: Meter | None) -> None:
+        self.are_on = meter is not None
+        meter = meter or NoOpMeterProvider().get_meter(names.SCOPE)
+
         def seconds(name: str) -> Histogram:
             return meter.create_histogram(
                 name, unit="s", explicit_bucket_boundaries_advisory=_BUCKETS_S
@@ -39,6 +45,8 @@ class Meters:
 
     def answered(self, status: int, took_us: int, exemplar: SpanRef | None) -> None:
         """Measure an answer of the door."""
+        if not self.are_on:
+            return
         attributes: Attributes = {
             names.HTTP_METHOD: "POST",
             names.HTTP_ROUTE: "/v1/events",
@@ -51,6 +59,8 @@ class Meters:
         self, read: Read, ended_us: int, exemplar: SpanRef | None, error_type: str = ""
     ) -> None:
         """Measure the wait for a record, in its parts, and the work on it."""
+        if not self.are_on:
+            return
         topic: Attributes = {
             names.MESSAGING_SYSTEM: "kafka",
             names.MESSAGING_DESTINATION: read.topic,
@@ -68,6 +78,8 @@ class Meters:
 
     def wrote(self, written: Written, exemplar: SpanRef | None) -> None:
         """Measure the send of a record, in its parts."""
+        if not self.are_on:
+            return
         topic: Attributes = {
             names.MESSAGING_SYSTEM: "kafka",
             names.MESSAGING_DESTINATION: written.topic,
@@ -88,6 +100,8 @@ class Meters:
 
     def stored(self, stored: Stored, exemplar: SpanRef | None) -> None:
         """Measure what was asked of the database."""
+        if not self.are_on:
+            return
         context = _context(exemplar)
         for operation in stored.operations:
             attributes: Attributes = {
@@ -102,12 +116,14 @@ class Meters:
 
     def reached_the_glass(self, took_us: int, exemplar: SpanRef | None) -> None:
         """Measure a request from its receipt to the commit of its events."""
+        if not self.are_on:
+            return
         self._pipeline.record(max(took_us, 0) / 1e6, context=_context(exemplar))
 
 
 def no_meters() -> Meters:
     """Give the instruments of a process that measures nothing."""
-    return Meters(NoOpMeterProvider().get_meter(names.SCOPE))
+    return Meters(None)
 
 
 def _context(exemplar: SpanRef | None) -> Context:

@@ -55,6 +55,10 @@ class Policy:
         """Say whether a request that was not sampled deserves its trace for its slowness."""
         return not self.is_contrib and 0 < self.settings.retro_slow_s * 1e6 <= time_to_glass_us
 
+    def may_rebuild_failed(self) -> bool:
+        """Take one for a request that has failed, if those are to be rebuilt."""
+        return self.settings.retro_failed and self.may_rebuild()
+
     def may_rebuild(self) -> bool:
         """Take one from the traces that may be rebuilt in this second."""
         return not self.is_contrib and self._rebuilds.take()

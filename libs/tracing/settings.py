@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from grpc import Compression
 from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -72,10 +73,10 @@ class ExportSettings(BaseSettings):
         return self.attribute_count_limit if of_span is None else of_span
 
     @property
-    def is_compressed(self) -> bool:
-        """Whether requests are."""
+    def compression(self) -> Compression:
+        """How requests are; said to the SDK, which raises on `none`, that the specification has."""
         wish = self.exporter_otlp_traces_compression or self.exporter_otlp_compression
-        return wish == "gzip"
+        return Compression.Gzip if wish == "gzip" else Compression.NoCompression
 
 
 Shape = Literal["glass", "chain"]

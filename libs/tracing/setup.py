@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from google.protobuf.internal import api_implementation
@@ -12,6 +12,7 @@ from google.protobuf.internal import api_implementation
 from libs.tracing import interop
 from libs.tracing.export import OtlpSender, Outbox
 from libs.tracing.host import host_id
+from libs.tracing.leaving import leave_behind
 from libs.tracing.measuring import measuring
 from libs.tracing.meters import no_meters
 from libs.tracing.otlp import Encoder, resource
@@ -26,28 +27,30 @@ _FLUSH_LIMIT_S = 3.0
 async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
     """Yield where this process's spans go; at the end export what is left, for 3 s at most."""
     settings = ExportSettings()
+    policy = Policy()
+    interop.refuse_two_injectors(policy)
     if settings.sdk_disabled or settings.traces_exporter == "none":
         yield NoEmitter()
         return
     _check_protobuf()
     own = Source(stage, f"{stage}-{replica}", host_id())
     release = version("time-to-glass")
-    policy = Policy()
-    interop.refuse_two_injectors(policy)
-    async with AsyncExitStack() as opened:
-        meters = no_meters()
-        if settings.metrics_exporter == "otlp":
-            meters = await opened.enter_async_context(
-                measuring(resource(own, release), _FLUSH_LIMIT_S)
-            )
-        if policy.is_contrib:
-            await opened.enter_async_context(
-                interop.instrumented(resource(own, release), _FLUSH_LIMIT_S)
-            )
-        sender = OtlpSender(Encoder(own, release, settings), settings)
-        outbox = Outbox(sender, policy, settings, meters=meters)
-        opened.push_async_callback(asyncio.to_thread, outbox.stop, _FLUSH_LIMIT_S)
+    meters, ends = no_meters(), list[Callable[[], object]]()
+    if settings.metrics_exporter == "otlp":
+        meters, end = measuring(resource(own, release), settings.compression)
+        ends.append(end)
+    if policy.is_contrib:
+        ends.append(interop.instrument(resource(own, release), settings.compression))
+    sender = OtlpSender(Encoder(own, release, settings), settings)
+    outbox = Outbox(sender, policy, settings, meters=meters)
+    try:
         yield interop.Ends(outbox) if policy.is_contrib else outbox
+    finally:
+        # All at once, because the time for a stop is one for all of it.
+        await asyncio.gather(
+            asyncio.to_thread(outbox.stop, _FLUSH_LIMIT_S),
+            *(leave_behind(end, _FLUSH_LIMIT_S) for end in ends),
+        )
 
 
 def _check_protobuf() -> None:

@@ -67,7 +67,7 @@ class NoEmitter:
     """For a process that exports nothing."""
 
     def __init__(self) -> None:
-        self.policy = Policy(TraceSettings(retro_slow_s=0, retro_failed=False))
+        self.policy = Policy(TraceSettings(kafka="ours", retro_slow_s=0, retro_failed=False))
         self.meters = no_meters()
 
     def emit(self, span: Span) -> None:

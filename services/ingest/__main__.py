@@ -21,7 +21,7 @@ async def main() -> None:
     # Read down: start order. Read up: stop order, so the last spans leave after the last ack.
     async with (
         tracing.exporting(replica.stage, replica.number) as emitter,
-        kafka.late_producer(settings.kafka, replica.client_id) as producer,
+        kafka.late_producer(settings.kafka, replica.client_id, stop) as producer,
     ):
         aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, emitter, stop)
         sampler = tracing.Sampler(settings.sampling, time.monotonic, settings.trusted)

@@ -163,7 +163,7 @@ class Aggregator:
         """Put a request into records and wait until Kafka has them: one ack for each part.
 
         Raises `Unavailable` if an ack does not come in time; the events may be in the log then.
-        Raises `NotSent` if at least the last part is not, so that nobody will end the request.
+        Raises `NotSent` if none of them is, so that nobody else will end the request.
         """
         size_bytes = sum(len(part.encoded) for part in intake.parts)
         self.check_room(size_bytes)
@@ -176,7 +176,7 @@ class Aggregator:
             # The record is shared: one request's patience does not end the others' wait.
             return await asyncio.wait_for(asyncio.shield(acks), self._settings.ack_timeout_s)
         except Unavailable as error:
-            if parts[-1].done() and isinstance(parts[-1].exception(), NotSent):
+            if all(part.done() and isinstance(part.exception(), NotSent) for part in parts):
                 raise NotSent(str(error)) from error
             raise Unavailable(str(error)) from error
         except TimeoutError as error:

@@ -103,7 +103,7 @@ class Door:
             await self._answer_accepted(send, intake)
             request = intake.request
             self._report(intake, 202, len(body), acks)
-        took_us = time.time_ns() // 1000 - received_us
+        took_us = max(time.time_ns() // 1000 - received_us, 0)
         self._emitter.meters.answered(status, took_us, request.exemplar)
 
     async def _answer_accepted(self, send: Send, intake: Intake) -> None:

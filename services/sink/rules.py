@@ -39,8 +39,8 @@ class Counts(NamedTuple):
 
     @property
     def is_repeat(self) -> bool:
-        """Whether all of it was stored before, by an earlier delivery of the same record."""
-        return self.delivered_again > 0 and not self.stored and not self.already_there
+        """Whether an earlier delivery of the same record has stored all of it that is its own."""
+        return self.delivered_again > 0 and not self.stored
 
 
 def rows(batches: Sequence[DecoratedBatch]) -> list[Row]:

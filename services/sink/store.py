@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import asyncpg
+import structlog
 
 from libs.errors import Rejected, Unavailable
 from libs.tracing import Operation, names
 from services.sink import schema
 from services.sink.rules import Counts, Row
+
+_log = structlog.get_logger()
 
 _CONNECT_TIMEOUT_S = 5.0
 _STATEMENT_TIMEOUT_S = 30.0
@@ -43,17 +46,22 @@ order by tenant, event_id
 on conflict do nothing
 """
 
-# What was there before: the same request delivered again, or another request's event.
+# What was there before: the same request delivered again, or another request's event. A trusted
+# client may send several requests in one trace, so the moment of the receipt tells them apart.
 _OUTCOMES = """
-select i.origin as origin,
-       count(*) filter (where e.trace_id = i.trace_id
-                        and e.xmin::text = pg_current_xact_id()::xid::text) as stored,
-       count(*) filter (where e.trace_id = i.trace_id
-                        and e.xmin::text <> pg_current_xact_id()::xid::text) as delivered_again,
-       count(*) filter (where e.trace_id <> i.trace_id) as already_there
-from incoming i
-join event e on e.tenant = i.tenant and e.event_id = i.event_id::uuid
-group by i.origin
+select origin,
+       count(*) filter (where is_same and is_new) as stored,
+       count(*) filter (where is_same and not is_new) as delivered_again,
+       count(*) filter (where not is_same) as already_there
+from (
+    select i.origin as origin,
+           e.trace_id = i.trace_id and e.received_at =
+               timestamptz 'epoch' + i.received_us * interval '1 microsecond' as is_same,
+           e.xmin::text = pg_current_xact_id()::xid::text as is_new
+    from incoming i
+    join event e on e.tenant = i.tenant and e.event_id = i.event_id::uuid
+) found
+group by origin
 """
 
 # Bad for ever: the rows themselves are refused.
@@ -100,6 +108,28 @@ class Interrupted(Unavailable):
     def is_in_doubt(self) -> bool:
         """Whether the rows may be stored all the same."""
         return self.operation.name == names.COMMIT
+
+
+class Tries:
+    """The tries at one transaction that failed: how many, and the first and the last of them."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.is_in_doubt = False
+        self.told: list[Operation] = []
+
+    def note(self, error: Interrupted) -> None:
+        """Take note of one, in the log, too."""
+        self.failed += 1
+        self.is_in_doubt = self.is_in_doubt or error.is_in_doubt
+        self.told = [*self.told[:1], error.operation]
+        _log.warning(
+            "db.client.operation.exception",
+            operation=error.operation.name,
+            exception_type=error.operation.error_type,
+            exception_message=str(error),
+            attempt=self.failed,
+        )
 
 
 class Store:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from libs import tracing
 from libs.errors import Rejected
-from libs.events import DecoratedBatch, Origin, Rejection, decode, without
+from libs.events import DecoratedBatch, Rejection, decode, without
 from libs.kafka import Record
 from libs.stage import DeadLetters, Replica, read_facts, until_available
 from services.sink.rules import Counts, rows
-from services.sink.store import Interrupted, Receipt, Store
+from services.sink.store import Interrupted, Receipt, Store, Tries
 
 
 @dataclass(slots=True)
@@ -74,16 +74,13 @@ class Writer:
 
     async def _write(self, taken: Sequence[_Taken]) -> None:
         made = rows([one.batch for one in taken])
-        failed: list[tracing.Operation] = []
-        is_in_doubt = False
+        tries = Tries()
 
         async def attempt(_number: int) -> Receipt:
-            nonlocal is_in_doubt
             try:
                 return await self._store.write(made)
             except Interrupted as error:
-                failed.append(error.operation)
-                is_in_doubt = is_in_doubt or error.is_in_doubt
+                tries.note(error)
                 raise
 
         try:
@@ -91,7 +88,7 @@ class Writer:
         except Rejected as error:
             await self._isolate(taken, error)
             return
-        self._report(taken, receipt, failed, is_in_doubt=is_in_doubt)
+        self._report(taken, receipt, tries)
 
     async def _isolate(self, taken: Sequence[_Taken], error: Rejected) -> None:
         """Write each record alone; of a refused one bury the bad events, and write the rest."""
@@ -110,69 +107,59 @@ class Writer:
         if left.events:
             await self._write([replace(one, batch=left)])
 
-    def _report(
-        self,
-        taken: Sequence[_Taken],
-        receipt: Receipt,
-        failed: list[tracing.Operation],
-        *,
-        is_in_doubt: bool,
-    ) -> None:
+    def _report(self, taken: Sequence[_Taken], receipt: Receipt, tries: Tries) -> None:
         stored = tracing.Stored(
             namespace=self._store.database,
             table="event",
             rows=sum(len(one.batch.events) for one in taken),
-            operations=[*failed, *receipt.operations],
+            operations=[*tries.told, *receipt.operations],
         )
-        self._measure(taken, stored)
-        for number, one, origin in _origins(taken):
-            if not self._endings.concerns(origin, stored.committed_us):
-                continue
-            counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
-            part = self._part(one, origin, counts, stored)
-            part.arrival.read.attempt = 1 + len(failed)
-            # A COMMIT that was cut off but had worked looks like an earlier delivery, and was ours.
-            part.is_repeat = counts.is_repeat and not is_in_doubt
-            self._endings.report(part)
-        self._endings.flush()
-
-    def _measure(self, taken: Sequence[_Taken], stored: tracing.Stored) -> None:
-        meters = self._emitter.meters
+        first = 0
         for one in taken:
             carried = tracing.read_headers(one.record.headers)
             read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
-            meters.read(read, stored.committed_us, tracing.exemplar(one.batch.origins))
-            for origin in one.batch.origins:
-                if origin.is_last:
-                    took_us = stored.committed_us - origin.received_us
-                    meters.reached_the_glass(took_us, tracing.exemplar([origin]))
-        meters.stored(stored, tracing.exemplar(taken[0].batch.origins))
+            read.attempt = 1 + tries.failed
+            self._measure(one, read, stored)
+            for number, origin in enumerate(one.batch.origins, first):
+                if self._endings.concerns(origin, stored.committed_us):
+                    counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
+                    name = one.batch.events[origin.first].event_id
+                    arrival = tracing.Arrival(origin, carried.trail, read)
+                    part = _part(name, arrival, counts, stored)
+                    # A COMMIT that was cut off but had worked looks like an earlier delivery.
+                    part.is_repeat = counts.is_repeat and not tries.is_in_doubt
+                    self._endings.report(part)
+            first += len(one.batch.origins)
+        self._emitter.meters.stored(stored, tracing.exemplar(taken[0].batch.origins))
+        self._endings.flush()
 
-    def _part(
-        self, one: _Taken, origin: Origin, counts: Counts, stored: tracing.Stored
-    ) -> tracing.Part:
-        carried = tracing.read_headers(one.record.headers)
-        read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
-        # The store knows.
-        read.redelivered = "yes" if counts.delivered_again else ""
-        return tracing.Part(
-            name=one.batch.events[origin.first].event_id,
-            arrival=tracing.Arrival(origin, carried.trail, read),
-            stored=stored,
-            told=tracing.Told(
-                stored=counts.stored + counts.delivered_again,
-                already_there=counts.already_there,
-                dead_lettered=origin.dead,
-            ),
-            is_repeat=counts.is_repeat,
-        )
+    def _measure(self, one: _Taken, read: tracing.Read, stored: tracing.Stored) -> None:
+        meters = self._emitter.meters
+        if not meters.are_on:
+            return
+        meters.read(read, stored.committed_us, tracing.exemplar(one.batch.origins))
+        for origin in one.batch.origins:
+            if origin.is_last:
+                took_us = stored.committed_us - origin.received_us
+                meters.reached_the_glass(took_us, tracing.exemplar([origin]))
 
 
-def _origins(taken: Sequence[_Taken]) -> Iterator[tuple[int, _Taken, Origin]]:
-    """Number the origins as `rows` does."""
-    pairs = ((one, origin) for one in taken for origin in one.batch.origins)
-    for number, (one, origin) in enumerate(pairs):
-        yield number, one, origin
+def _part(
+    name: str, arrival: tracing.Arrival, counts: Counts, stored: tracing.Stored
+) -> tracing.Part:
+    # The store knows what a hop can only suspect.
+    arrival.read = replace(arrival.read, redelivered="yes" if counts.delivered_again else "")
+    return tracing.Part(
+        name=name,
+        arrival=arrival,
+        stored=stored,
+        told=tracing.Told(
+            stored=counts.stored + counts.delivered_again,
+            already_there=counts.already_there,
+            dead_lettered=arrival.origin.dead,
+        ),
+        is_repeat=counts.is_repeat,
+    )
 
 
 def _now_us() -> int:

@@ -188,7 +188,7 @@ async def test_a_partition_that_the_topic_does_not_have_is_one_that_it_has(broke
 
 async def test_a_late_producer_says_unavailable_until_there_is_a_kafka() -> None:
     nowhere = KafkaSettings(bootstrap_servers="127.0.0.1:1")
-    async with kafka.late_producer(nowhere, "late") as producer:
+    async with kafka.late_producer(nowhere, "late", asyncio.Event()) as producer:
         with pytest.raises(Unavailable, match="has not answered yet"):
             producer.check()
         with pytest.raises(Unavailable):
@@ -199,7 +199,7 @@ async def test_a_late_producer_says_unavailable_until_there_is_a_kafka() -> None
 @pytest.mark.timeout(1_900)
 async def test_a_late_producer_arrives(stack: Stack) -> None:
     settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
-    async with kafka.late_producer(settings, "late") as producer:
+    async with kafka.late_producer(settings, "late", asyncio.Event()) as producer:
         async with asyncio.timeout(SETTLE_LIMIT_S):
             while True:
                 try:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -92,16 +88,6 @@ def newest(stack: Stack) -> list[dict[str, Any]]:
     return [trace for service in services for trace in http("GET", asked + service).body["data"]]
 
 
-@contextmanager
-def frozen(stack: Stack, stage: str) -> Iterator[None]:
-    pid = stack.pids(stage)[0]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def test_exactly_the_slow_of_the_unsampled_requests_are_told_afterwards(stack: Stack) -> None:
     event = {"name": "probe", "value": 1}
     with second_door(stack, OTEL_TRACES_SAMPLER_ARG=0) as door:
@@ -109,7 +95,7 @@ def test_exactly_the_slow_of_the_unsampled_requests_are_told_afterwards(stack: S
         last_id = str(uuid.uuid4())
         quick.append(door.post({**event, "event_id": last_id}).body["trace_id"])
         eventually(lambda: stack.events(f"event_id={last_id}"))
-        with frozen(stack, DECORATE.stage):
+        with stack.frozen(DECORATE.stage):
             slow = [door.post([event] * 3).body["trace_id"] for _ in range(3)]
             time.sleep(FROZEN_S)
         traces = [eventually(lambda t=trace_id: stack.trace(t), 20.0) for trace_id in slow]

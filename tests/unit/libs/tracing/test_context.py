@@ -99,3 +99,9 @@ def test_a_foreign_tracestate_beyond_the_w3cs_limits_is_dropped(tracestate: str)
 
 def test_without_a_valid_traceparent_nothing_is_taken_over() -> None:
     assert adopt("hello", "a=1") == ("", "")
+
+
+def test_our_member_is_not_smuggled_in_behind_many_commas() -> None:
+    _, tracestate = adopt(f"00-{TRACE}-{SPAN}-01", "," * 64 + f"a=1,{format_glass(Glass(7, 8))}")
+
+    assert "ttg=" not in tracestate

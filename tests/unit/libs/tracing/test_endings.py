@@ -306,3 +306,38 @@ def test_a_part_that_comes_again_counts_once() -> None:
 
     (root,) = emitted.roots()
     assert root.attributes["ttg.events.stored"] == 6
+
+
+def test_a_request_whose_first_part_died_on_the_way_ends_as_incomplete() -> None:
+    emitted = Emitted()
+    whole = origin_of(begin(RECEIVED_US, is_sampled=True))
+    fields = {name: getattr(whole, name) for name in whole.__struct_fields__}
+
+    Endings(emitted).report(part_of(Origin(**{**fields, "total": 10})))
+
+    (root,) = emitted.roots()
+    assert root.error_type == "incomplete"
+    assert root.error_text == "7 events came another way"
+
+
+def test_one_part_of_an_unsampled_request_that_dies_makes_no_trace_of_its_own() -> None:
+    emitted = Emitted()
+    origin = origin_of(begin(RECEIVED_US, is_sampled=False), is_last=False)
+
+    report_death(emitted, Arrival(origin, [DOOR], RAW_READ), "bad unit", RECEIVED_US + 9_100)
+
+    assert emitted.spans == []
+
+
+def test_requests_that_a_trusted_client_sends_in_one_trace_end_each_for_itself() -> None:
+    emitted = Emitted()
+    endings = Endings(emitted)
+    first = begin(RECEIVED_US, is_sampled=True)
+    second = replace(first, received_us=RECEIVED_US + 1, root_id=first.root_id + 1)
+    for request in (first, second):
+        endings.report(part_of(origin_of(request, is_last=False), "a"))
+
+    for request in (first, second):
+        endings.report(part_of(origin_of(request), "b"))
+
+    assert [root.attributes["ttg.events.stored"] for root in emitted.roots()] == [6, 6]

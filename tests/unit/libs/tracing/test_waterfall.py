@@ -249,3 +249,15 @@ def test_a_send_is_split_into_aggregation_buffer_and_ack() -> None:
     attributes = emitted.named("send events.raw").attributes
     parts = [attributes[f"ttg.send.{part}.duration"] for part in ("aggregate", "buffer", "ack")]
     assert parts == [0.0004, 0.0002, 0.0004]
+
+
+def test_clocks_that_disagree_do_not_hide_a_wait_and_are_told() -> None:
+    emitted = Emitted()
+    leg = legs([request_origin()], emitted.policy)[0]
+    ahead = replace(READ, sent_us=10_000_000, appended_us=500_000, started_us=1_000_000)
+
+    report_read(emitted, leg, ahead, 1_100_000)
+
+    queue = emitted.named("queue events.raw")
+    assert queue.start_us == 500_999
+    assert queue.attributes["ttg.clock.skew"] == pytest.approx(9.499001)

@@ -58,7 +58,7 @@ def test_attributes_become_json_text() -> None:
         (Counts(stored=0, delivered_again=3, already_there=0), True),
         (Counts(stored=0, delivered_again=0, already_there=3), False),
         (Counts(stored=1, delivered_again=2, already_there=0), False),
-        (Counts(stored=0, delivered_again=2, already_there=1), False),
+        (Counts(stored=0, delivered_again=2, already_there=1), True),
     ],
 )
 def test_a_repeat_is_what_was_stored_before_by_the_same_request(
