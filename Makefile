@@ -1,6 +1,6 @@
 # The only door. Each target is one line; `ttg` and tools/setup.sh hold the logic.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-fast up down ps logs scale load trace headers clean
+.PHONY: help setup check test test-fast up down ps logs scale load trace headers bench clean
 TTG := .venv/bin/ttg
 # Settings given as `make load RATE=500` become options, those left out stay the command's own.
 opt = $(if $($(1)),--$(2) '$($(1))')
@@ -44,11 +44,14 @@ scale: setup ## run N replicas of a stage, live (STAGE=normalize N=3)
 load: setup ## send events and account for each (RATE=2000 DURATION=30 BATCH=10)
 	@$(TTG) load $(call opt,RATE,rate) $(call opt,DURATION,duration) $(call opt,BATCH,batch)
 
-trace: setup ## draw the newest waterfall, or that of ID=<trace id> (SVG=file for a picture)
-	@$(TTG) trace $(call arg,ID) $(call opt,SVG,svg)
+trace: setup ## draw the newest waterfall, or ID=<trace id>; rank SLOWEST=20; judge by BUDGET=file
+	@$(TTG) trace $(call arg,ID) $(call opt,SVG,svg) $(call opt,SLOWEST,slowest) $(call opt,BUDGET,budget) $(call opt,AMONG,among) $(if $(JSON),--json)
 
 headers: setup ## print records with their headers (TOPIC=events.normalized)
 	@$(TTG) headers $(call arg,TOPIC)
+
+bench: setup ## measure what tracing costs (EVENTS=500000 ROUNDS=3 WRITE=docs/benchmarks.md)
+	@.venv/bin/python -m bench tracing $(call opt,EVENTS,events) $(call opt,ROUNDS,rounds) $(call opt,WRITE,write)
 
 clean: $(TTG) ## stop it and remove its data
 	@$(TTG) clean

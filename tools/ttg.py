@@ -12,30 +12,44 @@ from tools.errors import OperatorError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-app = cyclopts.App(
-    name="ttg",
-    help="Run the pipeline on this machine, load it, and look into it.",
-    help_format="plaintext",
-    version_flags=[],
-)
-
 # Named as text: a command's module is imported when it is called, so `ttg --help` stays quick.
-app.command("tools.up:up", name="up", help="Start the pipeline and wait until it is ready.")
-app.command("tools.down:down", name="down", help="Stop the pipeline; its data stays.")
-app.command("tools.ps:ps", name="ps", help="List processes, replicas and their partitions.")
-app.command("tools.logs:logs", name="logs", help="Print the logs of one process, or of all.")
-app.command("tools.scale:scale", name="scale", help="Run N replicas of a stage, live.")
-app.command("tools.load.command:load", name="load", help="Send events and account for each.")
-app.command("tools.trace.command:trace", name="trace", help="Draw a waterfall in the terminal.")
-app.command("tools.headers:headers", name="headers", help="Print records with their headers.")
-app.command("tools.topics:app", name="topics", help="Create the pipeline's topics.")
-app.command("tools.clean:clean", name="clean", help="Stop the pipeline and remove its data.")
+COMMANDS = {
+    "up": ("tools.up:up", "Start the pipeline and wait until it is ready."),
+    "down": ("tools.down:down", "Stop the pipeline; its data stays."),
+    "ps": ("tools.ps:ps", "List processes, replicas and their partitions."),
+    "logs": ("tools.logs:logs", "Print the logs of one process, or of all."),
+    "scale": ("tools.scale:scale", "Run N replicas of a stage, live."),
+    "load": ("tools.load.command:load", "Send events and account for each."),
+    "trace": (
+        "tools.trace.command:trace",
+        "Draw a waterfall, rank the slowest, judge by a budget.",
+    ),
+    "headers": ("tools.headers:headers", "Print records with their headers."),
+    "topics": ("tools.topics:app", "Create the pipeline's topics."),
+    "clean": ("tools.clean:clean", "Stop the pipeline and remove its data."),
+}
+
+
+def application(called: str = "") -> cyclopts.App:
+    """Make the command line; `called` is the command that is going to run, if that is known."""
+    app = cyclopts.App(
+        name="ttg",
+        help="Run the pipeline on this machine, load it, and look into it.",
+        help_format="plaintext",
+        version_flags=[],
+    )
+    for name, (where, line) in COMMANDS.items():
+        # The line stands in the list of commands; before a command's own help it would be all
+        # that is said of it.
+        texts = {} if name == called else {"help": line}
+        app.command(where, name=name, **texts)
+    return app
 
 
 def main() -> None:
     """Run one command; what an operator can put right is printed as one sentence."""
     try:
-        code = app()
+        code = application(*sys.argv[1:2])()
     except OperatorError as error:
         print(f"ttg: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)

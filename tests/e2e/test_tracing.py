@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from tests.door import KEY, SecondDoor, second_door
 from tests.stack import Stack, eventually, http, parents, roots
 from tests.waterfalls import WATERFALL, span_names, tags, warnings
 from tools.load.client import Client
+from tools.trace import critical, jaeger
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
@@ -159,3 +161,28 @@ def test_a_foreign_producers_trace_goes_on_to_the_rows(stack: Stack) -> None:
 def with_spans(stack: Stack, trace_id: str, *wanted: str) -> dict[str, Any] | None:
     trace = stack.trace_now(trace_id)
     return trace if trace and span_names(trace) >= Counter(wanted) else None
+
+
+def test_the_critical_path_explains_requests_and_they_are_ranked_and_judged_by_it(
+    stack: Stack, tmp_path: Path
+) -> None:
+    event = {"name": "probe", "value": 1}
+    sent = [stack.post([event] * (1 + n % 5)).body["trace_id"] for n in range(20)]
+
+    for trace_id in sent:
+        found = jaeger.find(stack.values["JAEGER_URL"], trace_id)
+        assert found is not None
+        assert found.root is not None
+        sections = critical.path(found)
+        assert sum(section.duration_us for section in sections) == found.root.duration_us
+        known_us = sum(s.duration_us for s in sections if s.kind != "unexplained")
+        assert known_us >= 0.99 * found.root.duration_us
+    ranked = stack.ttg("trace", "--slowest", "100", "--among", "100", "--json")
+    assert set(sent) <= {one["trace_id"] for one in msgspec.json.decode(ranked.stdout)}
+    budget = tmp_path / "budget.toml"
+    budget.write_text("[time_to_glass]\nmax_ms = 60_000\nunexplained_share_max = 0.01")
+    kept = stack.ttg("trace", "--budget", str(budget), "--among", "20")
+    assert kept.returncode == 0, kept
+    budget.write_text("[sink]\ndatabase_p50_ms = 0.001")
+    exceeded = stack.ttg("trace", "--budget", str(budget), "--among", "20")
+    assert (exceeded.returncode, "over" in exceeded.stdout) == (1, True), exceeded

@@ -12,6 +12,7 @@ from services.topology import PIPELINE, SINK
 
 ROOT = Path(__file__).parents[2]
 STAGES = {hop.stage for hop in PIPELINE} | {"glass"}
+PARTS = ("services", "libs", "tools", "bench")
 MODULE_LINES_MAX = 400
 MAIN_LINES_MAX = 45
 # What each part may import of ours; the parts named here know nothing else.
@@ -43,7 +44,7 @@ def imports(path: Path) -> set[str]:
 
 
 def ours(path: Path) -> set[str]:
-    return {name for name in imports(path) if name.split(".")[0] in ("services", "libs", "tools")}
+    return {name for name in imports(path) if name.split(".")[0] in PARTS}
 
 
 def relative(path: Path) -> str:
@@ -67,6 +68,11 @@ def test_no_library_imports_a_service_or_a_tool(path: Path) -> None:
     assert not {name for name in ours(path) if within(name, {"services", "tools"})}
 
 
+@pytest.mark.parametrize("path", modules("services", "libs", "tools"), ids=relative)
+def test_nothing_that_runs_imports_the_bench(path: Path) -> None:
+    assert not {name for name in ours(path) if within(name, {"bench"})}
+
+
 @pytest.mark.parametrize("part", LEAVES)
 def test_a_leaf_knows_nothing_above_it(part: str) -> None:
     paths = modules(part) or [ROOT / part]
@@ -82,7 +88,7 @@ def test_rules_know_neither_kafka_nor_tracing_nor_the_clock(path: Path) -> None:
     assert not {name for name in imports(path) if within(name, forbidden)}
 
 
-@pytest.mark.parametrize("path", modules("services", "libs", "tools", "tests"), ids=relative)
+@pytest.mark.parametrize("path", modules(*PARTS, "tests"), ids=relative)
 def test_a_module_fits_in_the_head(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MODULE_LINES_MAX
 

@@ -1,13 +1,20 @@
-"""The waterfall as text: one line a span, and the shares below."""
+"""The waterfall as text: one line a span with its part in the critical path, and the sums below."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tools.trace.jaeger import Trace
-from tools.trace.layout import Row, Share, lasted, rows, shares
+from libs.tracing import names
+from tools.trace import critical, spent
+from tools.trace.critical import KINDS, Section
+from tools.trace.jaeger import Span, Trace
+from tools.trace.layout import Row, lasted, rows
+from tools.trace.spent import Spent
 
 _COLOURS = {
     "pipeline": "white",
@@ -17,37 +24,43 @@ _COLOURS = {
     "sink": "magenta",
 }
 _OTHER_COLOUR = "blue"
-_NAME_CHARS = 34
-_TIME_CHARS = 15
+_FAILED_COLOUR = "red"
+_SERVICE_CHARS = 9
+_NAME_CHARS_MAX = 34
 _BAR_CHARS_MIN = 20
+# Past this a waterfall is no picture any more, as that of a request in many parts.
+_ROWS_MAX = 30
 # Eighths of a cell.
 _PARTS = " ▏▎▍▌▋▊▉█"
-SHARES_SHOWN_FROM = 0.005
+_BESIDE = "━"
+# Of the time of a cell: less of it on the critical path could not be told from none.
+_MARKED_FROM = 1 / 3
+_PARTS_SHOWN_FROM_US = 50
 
 
 def draw(console: Console, trace: Trace, link: str) -> None:
     """Print one trace."""
-    root = trace.root
-    console.print(f"[bold]{trace.id}[/bold]  {milliseconds(lasted(trace))}")
-    if root is None:
-        console.print("The request has not reached the glass: the trace has no root.")
-    bar_chars = max(console.width - _NAME_CHARS - 11 - _TIME_CHARS - 4, _BAR_CHARS_MIN)
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=9, no_wrap=True)
-    table.add_column(width=_NAME_CHARS, no_wrap=True)
-    table.add_column(width=bar_chars, no_wrap=True)
-    table.add_column(justify="right", width=_TIME_CHARS, no_wrap=True)
-    for row in rows(trace):
-        table.add_row(*_cells(row, lasted(trace), bar_chars))
-    console.print(table)
-    console.print("\nWhere the time went")
-    console.print(_share_table(shares(trace)))
+    path = critical.path(trace)
+    for line in _heading(trace):
+        console.print(line, soft_wrap=True)
+    laid = rows(trace)
+    shown = laid if len(laid) <= _ROWS_MAX else _on_the_path(laid, path)
+    console.print(_waterfall(trace, shown, path, console.width))
+    console.print(_legend(len(laid) - len(shown)), style="dim")
+    if summed := spent.by_stage(path):
+        console.print(f"\nWhere the time went: {_kinds(summed)}")
+        console.print(_spent_table(summed))
     console.print(f"\n{link}", soft_wrap=True)
 
 
 def milliseconds(duration_us: int) -> str:
     """Write a duration to the microsecond."""
     return f"{duration_us / 1000:,.3f} ms"
+
+
+def colour(service: str) -> str:
+    """Give the colour of a service."""
+    return _COLOURS.get(service, _OTHER_COLOUR)
 
 
 def bar(offset_us: int, duration_us: int, whole_us: int, chars: int) -> str:
@@ -60,29 +73,137 @@ def bar(offset_us: int, duration_us: int, whole_us: int, chars: int) -> str:
     return " " * left + drawn
 
 
-def _cells(row: Row, whole_us: int, bar_chars: int) -> tuple[Text, Text, Text, Text]:
+def marked(drawn: str, span: Span, path: Sequence[Section]) -> str:
+    """Thin a bar out where its span is beside the critical path; `path` is of this span only."""
+    bare = drawn.lstrip()
+    cell_us = span.duration_us / len(bare)
+    begun_us = [span.start_us + place * cell_us for place in range(len(bare))]
+    cells = [
+        cell if _on_path_us(path, at_us, at_us + cell_us) > cell_us * _MARKED_FROM else _BESIDE
+        for cell, at_us in zip(bare, begun_us, strict=True)
+    ]
+    return " " * (len(drawn) - len(bare)) + "".join(cells)
+
+
+def _on_path_us(path: Sequence[Section], from_us: float, to_us: float) -> float:
+    return sum(max(min(one.end_us, to_us) - max(one.start_us, from_us), 0) for one in path)
+
+
+def _heading(trace: Trace) -> Iterator[Text]:
+    began_us, ended_us = critical.extent(trace)
+    line = Text.assemble((trace.id, "bold"), "  ", (milliseconds(ended_us - began_us), "bold"))
+    root = trace.root
+    if root is None:
+        yield line
+        yield Text("The request has not reached the glass: the trace has no root.", style="red")
+        return
+    if events := root.attributes.get(names.REQUEST_EVENTS):
+        line.append(f"  {events:,} event{'' if events == 1 else 's'}")
+    if root.attributes.get(names.RETRO):
+        line.append(", told afterwards")
+    yield line
+    if root.is_failed:
+        yield Text(f"Failed: {_why(root)}", style=_FAILED_COLOUR)
+
+
+def _why(root: Span) -> str:
+    given = (names.DEAD_LETTER_REASON, "otel.status_description", names.ERROR_TYPE)
+    return next((str(root.attributes[key]) for key in given if key in root.attributes), "unknown")
+
+
+def _on_the_path(laid: Sequence[Row], path: Iterable[Section]) -> list[Row]:
+    """Keep the rows of the critical path, and those that they hang on."""
+    parents = {row.span.id: row.span.parent_id for row in laid}
+    kept: set[str] = set()
+    for section in path:
+        span_id = section.span_id
+        while span_id in parents and span_id not in kept:
+            kept.add(span_id)
+            span_id = parents[span_id]
+    return [row for row in laid if row.span.id in kept]
+
+
+def _waterfall(trace: Trace, laid: Sequence[Row], path: Sequence[Section], width: int) -> Table:
+    whole_us = lasted(trace)
+    indent = 2 if _name_chars(laid, 2) <= _NAME_CHARS_MAX else 1
+    name_chars = min(_name_chars(laid, indent), _NAME_CHARS_MAX)
+    time_chars = len(milliseconds(whole_us))
+    bar_chars = max(width - _SERVICE_CHARS - name_chars - time_chars - 3, _BAR_CHARS_MIN)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=_SERVICE_CHARS, no_wrap=True)
+    table.add_column(width=name_chars, no_wrap=True)
+    table.add_column(width=bar_chars, no_wrap=True)
+    table.add_column(justify="right", width=time_chars, no_wrap=True)
+    for row in laid:
+        own = [section for section in path if section.span_id == row.span.id]
+        drawn = bar(row.offset_us, row.span.duration_us, whole_us, bar_chars)
+        table.add_row(*_cells(row, indent, marked(drawn, row.span, own)))
+    return table
+
+
+def _cells(row: Row, indent: int, drawn: str) -> tuple[Text, Text, Text, Text]:
     span = row.span
-    colour = "red" if span.is_failed else _COLOURS.get(span.service, _OTHER_COLOUR)
-    drawn = bar(row.offset_us, span.duration_us, whole_us, bar_chars)
+    style = _FAILED_COLOUR if span.is_failed else colour(span.service)
     return (
-        Text(span.service, style=colour),
-        Text("  " * row.depth + span.name + (" (failed)" if span.is_failed else "")),
-        Text(drawn, style=colour),
+        Text(span.service, style=style),
+        Text(" " * indent * row.depth + _name(span)),
+        Text(drawn, style=style),
         Text(milliseconds(span.duration_us)),
     )
 
 
-def _share_table(found: list[Share]) -> Table:
+def _name(span: Span) -> str:
+    return span.name + (" (failed)" if span.is_failed else "")
+
+
+def _name_chars(laid: Sequence[Row], indent: int) -> int:
+    return max((indent * row.depth + len(_name(row.span)) for row in laid), default=0)
+
+
+def _legend(hidden: int) -> str:
+    legend = f"█ on the critical path  {_BESIDE} beside it"
+    return f"{legend}; {hidden} more spans beside it are left out" if hidden else legend
+
+
+def _kinds(summed: Sequence[Spent]) -> str:
+    whole_us = sum(one.duration_us for one in summed)
+    durations_us = {kind: sum(s.duration_us for s in summed if s.kind == kind) for kind in KINDS}
+    largest = sorted(KINDS, key=lambda kind: -durations_us[kind])
+    return ", ".join(
+        f"{kind} {durations_us[kind] / whole_us:.0%}" for kind in largest if durations_us[kind]
+    )
+
+
+def _spent_table(summed: Sequence[Spent]) -> Table:
     table = Table.grid(padding=(0, 1))
-    table.add_column(width=9)
-    table.add_column(width=_NAME_CHARS)
-    table.add_column(justify="right", width=6)
-    table.add_column(justify="right", width=_TIME_CHARS)
-    for share in found:
-        if share.part >= SHARES_SHOWN_FROM:
-            colour = _COLOURS.get(share.service, _OTHER_COLOUR)
-            part = f"{share.part:.0%}"
+    table.add_column()
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    whole_us, largest = sum(one.duration_us for one in summed), spent.most(summed)
+    for kind, group in groupby(summed, key=lambda one: one.kind):
+        for place, one in enumerate(group):
             table.add_row(
-                Text(share.service, style=colour), share.name, part, milliseconds(share.duration_us)
+                kind if place == 0 else "",
+                Text(one.stage, style=colour(one.stage)),
+                milliseconds(one.duration_us),
+                _share(one.duration_us / whole_us),
+                Text(_parts(one), style="dim"),
+                style="bold" if one is largest else "",
             )
+    table.add_row("all", "", milliseconds(whole_us), "100%", "")
     return table
+
+
+def _share(part: float) -> str:
+    return f"{part:.0%}" if part >= 0.005 else "<1%"
+
+
+def _parts(one: Spent) -> str:
+    parts = [
+        f"{part} {duration_us / 1000:,.1f}"
+        for part, duration_us in one.parts.items()
+        if duration_us >= _PARTS_SHOWN_FROM_US
+    ]
+    return ", ".join(parts) if len(one.parts) > 1 else ""

@@ -87,6 +87,16 @@ def newest(jaeger_url: str) -> Trace | None:
         time.sleep(_ASK_AGAIN_S)
 
 
+def between(jaeger_url: str, start_us: int, end_us: int, limit: int) -> list[Trace]:
+    """Get traces whose root began between two moments (µs), both included; in no order.
+
+    Where there are more than `limit`, which of them come is up to Jaeger.
+    """
+    asked = {"service": names.PIPELINE_SERVICE, "operation": names.ROOT, "limit": limit}
+    query = urllib.parse.urlencode({**asked, "start": start_us, "end": end_us})
+    return [_trace(one) for one in _ask(jaeger_url, f"/api/traces?{query}")]
+
+
 def when_whole(ask: Callable[[], Trace | None]) -> Trace | None:
     """Ask until the trace is whole, or for `WHOLE_WITHIN_S`; return what there is then.
 

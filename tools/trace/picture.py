@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from tools.trace import critical
+from tools.trace.critical import Section
 from tools.trace.drawing import milliseconds
 from tools.trace.jaeger import Trace
 from tools.trace.layout import Row, lasted, rows
@@ -30,6 +32,8 @@ _BARS_LEFT = _SIDE + _SERVICE_WIDTH + _NAME_WIDTH
 _BARS_WIDTH = _WIDTH - _BARS_LEFT - _TIME_WIDTH - _SIDE
 # A shorter bar could not be seen.
 _BAR_WIDTH_MIN = 1.5
+# Of what is beside the critical path.
+_PALE = ' opacity="0.35"'
 
 _STYLE = (
     "text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2328}"
@@ -39,7 +43,7 @@ _STYLE = (
 
 def svg(trace: Trace) -> str:
     """Draw one trace: a row a span, as long as its time in the whole."""
-    laid = rows(trace)
+    laid, path = rows(trace), critical.path(trace)
     height = _TOP + len(laid) * _ROW_HEIGHT + _BOTTOM
     title = f"{milliseconds(lasted(trace))} from the head of a request to its rows"
     return "\n".join(
@@ -54,27 +58,33 @@ def svg(trace: Trace) -> str:
             *(
                 line
                 for place, row in enumerate(laid)
-                for line in _row(row, lasted(trace), _TOP + place * _ROW_HEIGHT)
+                for line in _row(row, path, lasted(trace), _TOP + place * _ROW_HEIGHT)
             ),
             "</svg>\n",
         )
     )
 
 
-def _row(row: Row, whole_us: int, top: int) -> Iterator[str]:
+def _row(row: Row, path: list[Section], whole_us: int, top: int) -> Iterator[str]:
     span = row.span
     colour = _FAILED_COLOUR if span.is_failed else _COLOURS.get(span.service, _OTHER_COLOUR)
-    left = _BARS_LEFT + row.offset_us / max(whole_us, 1) * _BARS_WIDTH
-    width = max(span.duration_us / max(whole_us, 1) * _BARS_WIDTH, _BAR_WIDTH_MIN)
     base = top + 15
     name_left = _SIDE + _SERVICE_WIDTH + row.depth * _INDENT
     yield f'<text x="{_SIDE}" y="{base}" style="fill:{colour}">{escape(span.service)}</text>'
     yield f'<text x="{name_left}" y="{base}">{escape(span.name)}</text>'
-    yield (
-        f'<rect x="{left:.1f}" y="{top + 5}" width="{width:.1f}" height="12" rx="2" '
-        f'fill="{colour}"/>'
-    )
+    place = f'y="{top + 5}" height="12" rx="2" fill="{colour}"'
+    yield f"<rect {_bar(row.offset_us, span.duration_us, whole_us)} {place}{_PALE}/>"
+    for section in path:
+        if section.span_id == span.id:
+            offset_us = row.offset_us + section.start_us - span.start_us
+            yield f"<rect {_bar(offset_us, section.duration_us, whole_us)} {place}/>"
     yield (
         f'<text class="quiet" x="{_WIDTH - _SIDE}" y="{base}" text-anchor="end">'
         f"{milliseconds(span.duration_us)}</text>"
     )
+
+
+def _bar(offset_us: int, duration_us: int, whole_us: int) -> str:
+    left = _BARS_LEFT + offset_us / max(whole_us, 1) * _BARS_WIDTH
+    width = max(duration_us / max(whole_us, 1) * _BARS_WIDTH, _BAR_WIDTH_MIN)
+    return f'x="{left:.1f}" width="{width:.1f}"'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -37,9 +39,28 @@ def test_a_command_that_the_system_refuses_ends_without_a_traceback(
     def full() -> None:
         raise refused(errno.ENOSPC, "/state/env")
 
-    monkeypatch.setattr(ttg, "app", full)
+    monkeypatch.setattr(ttg, "application", lambda *_called: full)
     with pytest.raises(SystemExit) as ended:
         ttg.main()
 
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("ttg: /state/env: No space left on device; ")
+
+
+def printed(*words: str) -> str:
+    command = [sys.executable, "-m", "tools", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603
+    return done.stdout
+
+
+def test_the_list_of_commands_says_what_each_is_for() -> None:
+    listed = printed("--help")
+
+    for name, (_where, line) in ttg.COMMANDS.items():
+        assert name in listed
+        assert line.split(",")[0].rstrip(".") in listed
+
+
+@pytest.mark.parametrize("name", ["load", "trace", "headers"])
+def test_the_help_of_a_command_shows_how_it_is_called(name: str) -> None:
+    assert f"    ttg {name}" in printed(name, "--help")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from libs.tracing import names
-from services.topology import PIPELINE
+from services.topology import INGEST, PIPELINE, SINK
 from tests.unit.tools.trace.waterfalls import (
     PART_US,
     ROOT_ID,
@@ -87,6 +87,95 @@ def test_parts_that_are_stored_in_one_transaction_share_its_operations() -> None
     )
 
     assert check(together) == check(trace)
+
+
+def test_what_another_part_sent_meanwhile_is_not_what_this_one_did() -> None:
+    """Two parts are worked on at once, and the first is sent before the second is ready."""
+    trace = changed(
+        waterfall(parts=2),
+        lambda span: span.id == "normalize-1",
+        lambda span: replace(span, start_us=START_US + 31_000, duration_us=21_000),
+    )
+    earlier = changed(
+        trace,
+        lambda span: span.id == "queue-events.raw-1",
+        lambda span: replace(span, duration_us=11_000),
+    )
+
+    found = spent_ms(check(earlier))
+    assert found["work", "normalize", "process"] == 11
+    assert found["broker", "normalize", "buffer"] == SPENT_MS["broker", "normalize", "buffer"]
+
+
+def test_a_part_that_is_still_under_way_is_not_taken_for_the_end() -> None:
+    """The last part died early; the one before it is further on the way."""
+    trace = waterfall(parts=2)
+    (dead,) = [span for span in trace.spans if span.id == "normalize-1"]
+    ended = changed(
+        trace,
+        lambda span: span.id == ROOT_ID,
+        lambda span: replace(span, duration_us=dead.end_us - START_US),
+    )
+
+    assert check(ended)[-1].stage == "normalize"
+
+
+def test_a_record_is_followed_by_its_position_however_late_its_ack_was() -> None:
+    trace = waterfall(parts=2)
+    late = changed(
+        trace,
+        lambda span: span.id == "send-events.raw-1",
+        lambda span: replace(span, duration_us=span.duration_us + 20_000),
+    )
+
+    assert check(late) == check(trace)
+
+
+def test_a_record_is_followed_by_its_position_where_clocks_differ() -> None:
+    """Decorate and sink are behind, so a record seems to be read before it was written."""
+    apart = changed(
+        waterfall(parts=2),
+        lambda span: span.service in ("decorate", "sink"),
+        lambda span: moved(span, -20_000),
+    )
+
+    assert not {s.span_id for s in check(apart) if s.span_id.endswith("-0")}
+
+
+def test_a_try_that_was_not_acknowledged_is_not_what_brought_the_record() -> None:
+    trace = waterfall()
+    tried = Span("tried", "door", "send events.raw", "ingest", START_US + 500, 9_500)
+
+    assert check(Trace(trace.id, [tried, *trace.spans])) == check(trace)
+
+
+def test_a_send_that_outlasts_its_work_counts_as_far_as_the_work_goes() -> None:
+    spans = [
+        Span("p", "", "process events.raw", "normalize", START_US, 10_000),
+        Span("s", "p", "send events.normalized", "normalize", START_US + 2_000, 9_000),
+        Span(ROOT_ID, "", names.ROOT, "pipeline", START_US, 10_000),
+    ]
+
+    assert spent_ms(check(Trace("t", spans))) == {
+        ("work", "normalize", "process"): 2,
+        ("broker", "normalize", "send"): 8,
+    }
+
+
+def test_the_path_never_goes_on_to_a_later_stage() -> None:
+    """The queue of the last part was lost, and another part was in decorate meanwhile."""
+    spans = [
+        Span(ROOT_ID, "", names.ROOT, "pipeline", START_US, 100_000),
+        Span("door", ROOT_ID, names.SERVER, "ingest", START_US, 10_000),
+        Span("other", ROOT_ID, "process events.normalized", "decorate", START_US + 20_000, 30_000),
+        Span("last", ROOT_ID, "process events.raw", "normalize", START_US + 50_000, 50_000),
+    ]
+
+    assert spent_ms(check(Trace("t", spans))) == {
+        ("work", "ingest", "parse"): 10,
+        ("unexplained", "", ""): 40,
+        ("work", "normalize", "process"): 50,
+    }
 
 
 def test_a_trace_told_afterwards_is_explained_as_far_as_it_is_told() -> None:
@@ -164,9 +253,12 @@ def test_clocks_that_differ_make_no_time_negative(stage: str, ahead_us: int) -> 
 
 def test_a_neighbour_that_reads_the_same_topic_is_not_on_the_path() -> None:
     trace = waterfall()
-    neighbour = Span("n", "send", "process events.decorated", "java", START_US + 71_000, 29_000)
+    neighbours = [
+        Span("n", "send", "process events.decorated", "java", START_US + 71_000, 29_000),
+        Span("c", "n", names.COMMIT, "java", START_US + 95_000, 5_000),
+    ]
 
-    assert check(Trace(trace.id, [*trace.spans, neighbour])) == check(trace)
+    assert check(Trace(trace.id, [*trace.spans, *neighbours])) == check(trace)
 
 
 def test_of_a_second_delivery_the_path_has_the_one_that_was_stored() -> None:
@@ -185,22 +277,23 @@ def test_a_request_that_took_no_time_has_no_path() -> None:
     assert check(Trace("t", [Span(ROOT_ID, "", names.ROOT, "pipeline", START_US, 0)])) == []
 
 
-TOPICS = [hop.writes for hop in PIPELINE if hop.writes]
-SPAN_NAMES = [
-    names.SERVER,
-    names.COMMIT,
-    "COPY event",
-    "made up",
-    *(verb.format(topic=t) for t in TOPICS for verb in (names.SEND, names.QUEUE, names.PROCESS)),
+PLACES = [
+    (names.SERVER, INGEST.stage),
+    ("COPY event", SINK.stage),
+    (names.COMMIT, SINK.stage),
+    *((names.SEND.format(topic=hop.writes), hop.stage) for hop in PIPELINE if hop.writes),
+    *((names.QUEUE.format(topic=hop.reads), hop.stage) for hop in PIPELINE if hop.reads),
+    *((names.PROCESS.format(topic=hop.reads), hop.stage) for hop in PIPELINE if hop.reads),
+    ("process events.decorated", "java"),
 ]
 ATTRIBUTES = st.fixed_dictionaries(
     {},
     optional={
         names.MESSAGING_PARTITION: st.sampled_from(["0", "1"]),
         names.MESSAGING_OFFSET: st.integers(0, 2),
-        names.QUEUE_LOG_SECONDS: st.floats(-1e-4, 1e-4),
-        names.QUEUE_SLOT_SECONDS: st.floats(-1e-4, 1e-4),
-        names.SEND_BUFFER_SECONDS: st.floats(-1e-4, 1e-4),
+        names.QUEUE_LOG_SECONDS: st.floats(-1e-5, 1e-5),
+        names.QUEUE_SLOT_SECONDS: st.floats(-1e-5, 1e-5),
+        names.SEND_BUFFER_SECONDS: st.floats(-1e-5, 1e-5),
     },
 )
 
@@ -208,22 +301,25 @@ ATTRIBUTES = st.fixed_dictionaries(
 @st.composite
 def traces(draw: st.DrawFn) -> Trace:
     """Any spans at any times, with a root or without."""
-    found: list[tuple[str, str, int, int, dict[str, Any]]] = draw(
+    found: list[tuple[tuple[str, str], int, int, dict[str, Any]]] = draw(
         st.lists(
             st.tuples(
-                st.sampled_from(SPAN_NAMES),
-                st.sampled_from([hop.stage for hop in PIPELINE]),
-                st.integers(0, 100),
-                st.integers(0, 60),
+                st.sampled_from(PLACES),
+                # Few, so that many of them are the same.
+                st.integers(0, 20),
+                st.integers(0, 12),
                 ATTRIBUTES,
             ),
             min_size=1,
             max_size=30,
         )
     )
-    spans = [Span(str(number), "", *one) for number, one in enumerate(found)]
+    spans = [
+        Span(str(number), "", *place, start_us, duration_us, attributes)
+        for number, (place, start_us, duration_us, attributes) in enumerate(found)
+    ]
     if draw(st.booleans()):
-        root = st.tuples(st.integers(0, 60), st.integers(0, 120))
+        root = st.tuples(st.integers(0, 12), st.integers(0, 24))
         spans.append(Span(ROOT_ID, "", names.ROOT, "pipeline", *draw(root)))
     return Trace("t", spans)
 

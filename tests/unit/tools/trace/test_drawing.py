@@ -11,7 +11,8 @@ from rich.console import Console
 
 from libs.tracing import names
 from tests.unit.tools.trace.waterfalls import failed, waterfall, without
-from tools.trace.drawing import bar, draw
+from tools.trace.critical import Section
+from tools.trace.drawing import bar, draw, marked
 from tools.trace.jaeger import Span, Trace
 
 WIDTH = 100
@@ -52,6 +53,16 @@ def test_a_bar_is_as_long_as_its_part_of_the_whole() -> None:
     assert bar(0, 100, 100, 10) == "█" * 10
     assert bar(50, 25, 100, 8) == "    ██"
     assert bar(0, 5, 100, 10) == "▌"
+
+
+def test_a_bar_is_marked_where_most_of_a_cell_is_on_the_path() -> None:
+    span = Span("s", "", "send", "ingest", 1_000, 100)
+    path = [Section(1_000, 1_040, "broker"), Section(1_070, 1_080, "broker")]
+
+    assert marked("  ██████████", span, path) == "  ████━━━█━━"
+    assert marked("  ▌", span, path) == "  ▌"
+    assert marked("  ▌", span, path[1:]) == "  ━"
+    assert marked("▏", Span("s", "", "send", "ingest", 1_000, 0), path) == "━"
 
 
 def test_a_waterfall_names_spans_times_and_where_to_see_more() -> None:

@@ -1,0 +1,40 @@
+"""The command line of the benchmarks: `python -m bench tracing`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import cyclopts
+
+from tools.errors import OperatorError
+
+app = cyclopts.App(
+    name="bench",
+    help="Measure the pipeline on a stack of its own, which is removed afterwards.",
+    help_format="plaintext",
+    version_flags=[],
+)
+app.command("bench.tracing:tracing", name="tracing", help="Measure what tracing costs.")
+
+
+def main() -> None:
+    """Run one benchmark; SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except OperatorError as error:
+        print(f"bench: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Whoever handles Ctrl-C at the moment, an event loop or Python itself, handles this too.
+    signal.raise_signal(signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()
