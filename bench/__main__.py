@@ -32,8 +32,7 @@ def main() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Whoever handles Ctrl-C at the moment, an event loop or Python itself, handles this too.
-    signal.raise_signal(signal.SIGINT)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

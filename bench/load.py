@@ -32,10 +32,6 @@ class Load:
         """How many events there are."""
         return len(self.bodies) * self.batch
 
-    def share(self, parts: int) -> Load:
-        """Return about one of `parts` parts of it."""
-        return Load(self.bodies[: max(1, len(self.bodies) // parts)], self.batch)
-
 
 def written(events: int, batch: int) -> Load:
     """Write as many requests as make about `events` events."""

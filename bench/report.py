@@ -16,7 +16,7 @@ _HEAD = ("tracing", "1,000 events/s", "ratio", "wanted", "CPU µs", "ratio", "Ja
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All of one benchmark; `titles` names its parts in order, `wanted` least ratios by variant."""
+    """All of one benchmark; `titles` by part, in order; `wanted` ratios by part and variant."""
 
     machine: Machine
     rounds: int
@@ -24,7 +24,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
     record_events: int
     titles: dict[str, str]
-    wanted: dict[str, float]
+    wanted: dict[str, dict[str, float]]
     lines: list[Line]
     runs: list[Run]
 
@@ -92,8 +92,9 @@ def put(document: str, name: str, section: str) -> str:
 def _tables(report: Report) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
     for part, title in report.titles.items():
         lines = [line for line in report.lines if line.part == part]
+        wanted = report.wanted.get(part, {})
         if lines:
-            yield title, [_cells(line, report.wanted.get(line.variant)) for line in lines]
+            yield title, [_cells(line, wanted.get(line.variant)) for line in lines]
 
 
 def _cells(line: Line, wanted: float | None) -> tuple[str, ...]:

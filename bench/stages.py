@@ -24,6 +24,8 @@ from tools.native.logfiles import last, pretty
 _READY_LIMIT_S = 30.0
 _POLL_S = 0.02
 _TAIL_LINES = 15
+# A stage's last word on its spans, from libs/tracing/export.py.
+_TALLIES = ("spans exported", "spans lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Stage:
 
     def spans(self) -> Spans:
         """Return what it said of its spans when it ended; none if it does not trace."""
-        told = [one for one in _said(self._log) if one.get("event", "").startswith("spans ")]
+        told = [one for one in _said(self._log) if one.get("event") in _TALLIES]
         if not told:
             return Spans()
         return Spans(told[-1]["exported"], told[-1]["failed"] + told[-1]["dropped"])
@@ -72,8 +74,10 @@ class Stage:
         """Let it drain. Raises `OperatorError` if it does not end well: its offsets may be lost."""
         self.check()
         self._process.terminate()
-        async with asyncio.timeout(DRAIN_LIMIT_S):
-            code = await self._process.wait()
+        try:
+            code = await asyncio.wait_for(self._process.wait(), DRAIN_LIMIT_S)
+        except TimeoutError as error:
+            raise self._error("does not drain") from error
         if code != 0:
             raise self._error(f"ended with code {code}")
 

@@ -54,13 +54,6 @@ def test_every_event_of_a_load_has_an_id_of_its_own() -> None:
     assert len(set(ids(load.bodies))) == 200
 
 
-def test_a_share_of_a_load_is_at_least_one_request() -> None:
-    load = loads.written(events=200, batch=10)
-
-    assert load.share(4).events == 50
-    assert load.share(1_000).events == 10
-
-
 async def test_each_request_is_sent_once() -> None:
     load = loads.written(events=100, batch=10)
     shown: list[int] = []

@@ -49,7 +49,7 @@ def report_of(*, spans_lost: int = 0, rounds: int = 2) -> Report:
         batch=100,
         record_events=100,
         titles={"door": "the door", "stages": "the stages"},
-        wanted={"100%": 0.85},
+        wanted={"stages": {"100%": 0.85}},
         lines=results.lines(runs),
         runs=runs,
     )
