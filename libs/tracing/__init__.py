@@ -3,7 +3,6 @@
 from libs.tracing.context import (
     SpanRef as SpanRef,
     adopt as adopt,
-    others_members as others_members,
     parse_traceparent as parse_traceparent,
 )
 from libs.tracing.door import (
