@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 RATE = "1000"
 BATCH = "10"
+# Between two changes events flow for a while: what is measured is the load, so the clock decides.
+UNDER_LOAD_S = 4.0
 # Longer than any fault and its repair; a load is ended when these are over.
 DURATION_MAX_S = 120
 
@@ -62,11 +64,11 @@ def partitions(stack: Stack, stage: str) -> dict[int, list[str]]:
 def test_scaling_up_and_down_under_load_keeps_replicas_and_events(stack: Stack) -> None:
     before = stack.pids("normalize")
     with load(stack) as sending:
-        time.sleep(3)
+        time.sleep(UNDER_LOAD_S)
         up = stack.ttg("scale", "normalize", "3")
         spread = partitions(stack, "normalize")
         kept = stack.pids("normalize")
-        time.sleep(2)
+        time.sleep(UNDER_LOAD_S)
         down = stack.ttg("scale", "normalize", "1")
         report = end(sending)
 
@@ -82,9 +84,9 @@ def test_killing_every_stage_once_under_load_loses_and_doubles_nothing(stack: St
     before = {hop.stage: stack.pids(hop.stage)[0] for hop in PIPELINE}
     with load(stack) as sending:
         for pid in before.values():
-            time.sleep(4)
+            time.sleep(UNDER_LOAD_S)
             os.kill(pid, signal.SIGKILL)
-        time.sleep(4)
+        time.sleep(UNDER_LOAD_S)
         report = end(sending)
 
     assert_whole(report)
