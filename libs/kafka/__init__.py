@@ -1,10 +1,7 @@
 """aiokafka behind two typed protocols, and the in-memory twin that tests use."""
 
-from libs.kafka.clients import (
-    consumer as consumer,
-    late_producer as late_producer,
-    producer as producer,
-)
+from libs.kafka.consuming import consumer as consumer
+from libs.kafka.producing import late_producer as late_producer, producer as producer
 from libs.kafka.records import (
     Ack as Ack,
     Consumer as Consumer,

@@ -1,0 +1,137 @@
+# pyright: basic
+"""aiokafka's consumer behind our protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+)
+
+from libs.kafka import hooks, lifecycle
+from libs.kafka.records import Consumer, Partition, Record
+from libs.kafka.settings import KafkaSettings
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def consumer(
+    settings: KafkaSettings, topic: str, *, group: str, client_id: str, poll_records_max: int
+) -> AsyncGenerator[Consumer]:
+    """Yield a started member of `group` that reads `topic`; it leaves the group at the end."""
+    hooks.install()
+    client = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers,
+        client_id=client_id,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        # Exactly one: each further strategy would cost a JoinGroup of its own.
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        max_poll_records=poll_records_max,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.heartbeat_interval_ms,
+        rebalance_timeout_ms=settings.rebalance_timeout_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
+        request_timeout_ms=settings.request_timeout_ms,
+    )
+    reader = _Consumer(client, settings)
+    client.subscribe([topic], listener=reader)
+    try:
+        await lifecycle.start(client, settings)
+        yield reader
+    finally:
+        await lifecycle.close(client, settings)
+
+
+class _Consumer(ConsumerRebalanceListener):
+    def __init__(self, client: AIOKafkaConsumer, settings: KafkaSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._work = asyncio.Lock()
+        # Offsets of finished work that the coordinator has not taken yet.
+        self._owed: dict[Partition, int] = {}
+        self._assigned_us: dict[TopicPartition, int] = {}
+
+    async def poll(self) -> list[Record]:
+        fetched = await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
+        polled_us = _now_us()
+        records: list[Record] = []
+        for partition, batch in fetched.items():
+            end = self._client.highwater(partition) or 0
+            asked_us, fetched_us = hooks.moments(batch)
+            assigned_us = self._assigned_us.get(partition, polled_us)
+            records.extend(
+                Record(
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    offset=raw.offset,
+                    appended_us=raw.timestamp * 1000,
+                    polled_us=polled_us,
+                    lag_records=max(end - raw.offset - 1, 0),
+                    key=raw.key,
+                    value=raw.value,
+                    headers=list(raw.headers),
+                    asked_us=asked_us,
+                    fetched_us=fetched_us,
+                    may_be_redelivered=raw.timestamp * 1000 < assigned_us,
+                )
+                for raw in batch
+            )
+        return records
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        self._owed.update(offsets)
+        mine = {(held.topic, held.partition) for held in self._client.assignment()}
+        self._owed = {held: offset for held, offset in self._owed.items() if held in mine}
+        if not self._owed:
+            return
+        owed = {TopicPartition(*held): offset for held, offset in self._owed.items()}
+        try:
+            # The client retries for ever by itself.
+            await asyncio.wait_for(self._client.commit(owed), self._settings.commit_timeout_s)
+        except (CommitFailedError, IllegalStateError) as error:
+            # Another member owns the partitions: it does the same work again, and the store
+            # keeps one copy of each event.
+            _log.info("commit refused", reason=str(error))
+        except (KafkaTimeoutError, KafkaConnectionError, TimeoutError):
+            _log.warning("commit put off", commit_timeout_s=self._settings.commit_timeout_s)
+            return
+        self._owed.clear()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        async with self._work:
+            yield
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        # Half of the group's patience: the members must have time left to join again.
+        patience_s = self._settings.rebalance_timeout_ms / 1000 / 2
+        try:
+            async with asyncio.timeout(patience_s), self._work:
+                pass
+        except TimeoutError:
+            _log.warning("partitions leave before their work is done", patience_s=patience_s)
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        kept, now_us = self._assigned_us, _now_us()
+        self._assigned_us = {partition: kept.get(partition, now_us) for partition in assigned}
+        _log.info("partitions assigned", partitions=sorted(p.partition for p in assigned))
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
