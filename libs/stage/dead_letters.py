@@ -71,7 +71,7 @@ class DeadLetters:
             origins=[msgspec.structs.replace(origin, first=0, count=1)],
             events=[batch.events[rejection.index]],
         )
-        headers = tracing.write_headers([origin], [], self._emitter.policy)
+        headers = tracing.write_headers([origin], tracing.Trail(), self._emitter.policy)
         return await self._write(record, encode(alone), headers, rejection.reason)
 
     async def _write(
@@ -127,17 +127,17 @@ class DeadLetters:
         started_us, ended_us = times_us
         carried = tracing.read_headers(record.headers)
         read = read_facts(record, self._replica, carried, batch, started_us)
+        reading = tracing.Reading(read)
         for origin in origins:
-            arrival = tracing.Arrival(origin, carried.trail, read)
+            arrival = tracing.Arrival(origin, carried.trail, reading)
             tracing.report_death(self._emitter, arrival, reason, ended_us)
 
 
 def _unread_origin(record: Record) -> Origin:
     """Stand in for the origins of a record that cannot be read: all that is left is a header."""
     carried = tracing.read_headers(record.headers)
-    is_ours = bool(carried.trail) and not carried.trail[0].read
     traceparent, tracestate = carried.traceparent, carried.tracestate
-    if not is_ours:
+    if not carried.trail.is_ours:
         # Whoever passed our member on does not end the trace that it is of.
         traceparent, tracestate = tracing.adopt(traceparent, tracestate)
     return Origin(

@@ -99,7 +99,7 @@ class _Forwarding(Generic[In, Out]):
         value = events.encode(onward)
         carried = tracing.read_headers(record.headers)
         handed_us = _now_us()
-        trail = [*carried.trail, trail_stop(record, self._replica, started_us, handed_us)]
+        trail = carried.trail.then(trail_stop(record, self._replica, started_us, handed_us))
         headers = tracing.write_headers(onward.origins, trail, policy)
         outgoing = Outgoing(self._transform.writes, record.partition, value, headers)
         with tracing.sending(policy, carried):
@@ -123,8 +123,8 @@ class _Forwarding(Generic[In, Out]):
         exemplar = sent.legs[0].process if sent.legs else None
         self._emitter.meters.read(sent.read, ack.acked_us, exemplar)
         self._emitter.meters.wrote(written, exemplar)
-        for leg in sent.legs:
-            tracing.report_hop(self._emitter, leg, sent.read, written)
+        if sent.legs:
+            tracing.report_hop(self._emitter, sent.legs, tracing.Reading(sent.read), written)
 
 
 def _now_us() -> int:

@@ -36,7 +36,7 @@ def read_facts(
         offset=record.offset,
         group=replica.stage,
         client_id=replica.client_id,
-        sent_us=carried.trail[-1].handed_us if carried.trail else 0,
+        sent_us=carried.trail.handed_us,
         appended_us=record.appended_us,
         polled_us=record.polled_us,
         started_us=started_us,

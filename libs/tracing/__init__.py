@@ -39,6 +39,7 @@ from libs.tracing.headers import (
 )
 from libs.tracing.hop import (
     Leg as Leg,
+    Reading as Reading,
     exemplar as exemplar,
     legs as legs,
     report_hop as report_hop,
@@ -53,4 +54,4 @@ from libs.tracing.sampling import Sampler as Sampler
 from libs.tracing.settings import SamplingSettings as SamplingSettings
 from libs.tracing.setup import exporting as exporting
 from libs.tracing.spans import Emitter as Emitter, NoEmitter as NoEmitter, Span as Span
-from libs.tracing.trail import Stop as Stop
+from libs.tracing.trail import Stop as Stop, Trail as Trail

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from libs.tracing import names
 
@@ -22,8 +23,7 @@ _SAMPLED_ENDINGS = frozenset("13579bdf")
 _ids = random.SystemRandom()
 
 
-@dataclass(frozen=True, slots=True)
-class SpanRef:
+class SpanRef(NamedTuple):
     """One span by its ids, as a `traceparent` names it."""
 
     trace_id: int

@@ -18,7 +18,7 @@ from libs.tracing.context import (
 )
 from libs.tracing.facts import UNKNOWN, Written
 from libs.tracing.glass import Ending, Root, root_span
-from libs.tracing.hop import send_span
+from libs.tracing.hop import send_attributes, send_span
 from libs.tracing.spans import Attributes, Emitter, Span
 
 
@@ -151,10 +151,10 @@ def report_request(
             start_us=request.received_us,
             end_us=answer.ended_us,
             kind=SpanKind.SERVER,
-            attributes=attributes,
+            own=attributes,
             links=(request.caller,) if request.caller else (),
             error_type=answer.error_type,
         )
     )
     for send_id, written in sends:
-        emitter.emit(send_span(server, send_id, written))
+        emitter.emit(send_span(server, send_id, written, send_attributes(written)))

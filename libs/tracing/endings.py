@@ -69,7 +69,7 @@ class Endings:
 
         Cheap, because it is asked of each.
         """
-        return (
+        return self._policy.is_on and (
             is_sampled(origin.traceparent)
             or not origin.is_last
             or _request_of(origin) in self._open
@@ -158,6 +158,8 @@ def report_death(emitter: Emitter, arrival: Arrival, reason: str, ended_us: int)
     Where the origin was not sampled, what came before is rebuilt, as far as the policy allows.
     """
     origin, policy = arrival.origin, emitter.policy
+    if not policy.is_on:
+        return
     if is_sampled(origin.traceparent):
         leg = open_leg(origin, policy.shape)
     elif _is_whole(origin) and can_rebuild(arrival) and policy.may_rebuild_failed():
@@ -167,7 +169,7 @@ def report_death(emitter: Emitter, arrival: Arrival, reason: str, ended_us: int)
         leg = None
     if leg is None:
         return
-    report_read(emitter, leg, arrival.read, ended_us, error=("dead_lettered", reason))
+    report_read(emitter, leg, arrival.reading, ended_us, error=("dead_lettered", reason))
     if origin.is_last:
         # Of a record that cannot be read nobody knows how many events it holds.
         dead = max(origin.dead + origin.count, 1)
@@ -186,5 +188,5 @@ def _request_of(origin: Origin) -> str:
 
 
 def _report_part(emitter: Emitter, leg: Leg, part: Part) -> None:
-    report_read(emitter, leg, part.arrival.read, part.stored.committed_us)
+    report_read(emitter, leg, part.arrival.reading, part.stored.committed_us)
     report_store(emitter, leg, part.stored)

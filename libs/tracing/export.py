@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import structlog
+from grpc import Channel, UnaryUnaryMultiCallable
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanKind
@@ -26,6 +27,7 @@ from libs.tracing.spans import Span
 
 _log = structlog.get_logger()
 
+_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _LOSS_LOG_INTERVAL_S = 10.0
 # Of the time a stop may take, this is kept for ending a call that hangs.
 _CANCEL_LIMIT_S = 0.5
@@ -70,7 +72,7 @@ class OtlpSender:
     def send(self, spans: Sequence[Span]) -> bool:
         """Encode and send; a span that is too large all alone is sent for the collector to say."""
         request = self._encoder.encode(spans)
-        if len(spans) > 1 and request.ByteSize() > self._bytes_max:
+        if len(spans) > 1 and len(request) > self._bytes_max:
             raise TooLarge(f"{len(spans)} spans are more than {self._bytes_max} bytes")
         return self._exporter.take(request)
 
@@ -82,14 +84,32 @@ class OtlpSender:
 class _Exporter(OTLPSpanExporter):
     """The SDK's exporter, for a request that is encoded already."""
 
-    _request = ExportTraceServiceRequest()
+    _request = b""
 
-    def take(self, request: ExportTraceServiceRequest) -> bool:
+    def take(self, request: bytes) -> bool:
         self._request = request
         return self.export(()) is SpanExportResult.SUCCESS
 
-    def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
+    # What this gives is handed to the client below.
+    def _translate_data(self, data: Sequence[ReadableSpan]) -> bytes:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._request
+
+    def _initialize_channel_and_stub(self) -> None:
+        super()._initialize_channel_and_stub()
+        assert self._channel is not None
+        self._client = _Client(self._channel)
+
+
+class _Client:
+    """The client of a collector's trace service that takes bytes."""
+
+    def __init__(self, channel: Channel) -> None:
+        # Named by the SDK, which calls it.
+        self.Export: UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse] = (
+            channel.unary_unary(
+                _EXPORT, response_deserializer=ExportTraceServiceResponse.FromString
+            )
+        )
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from opentelemetry.trace import SpanKind
 
@@ -12,7 +13,7 @@ from libs.tracing.facts import Operation, Stored
 from libs.tracing.hop import Leg
 from libs.tracing.host import host_id
 from libs.tracing.settings import Shape
-from libs.tracing.spans import Attributes, Emitter, Source, Span
+from libs.tracing.spans import Attributes, Emitter, Shared, Source, Span
 
 _OF_TABLE = frozenset((names.COPY, names.INSERT))
 
@@ -41,27 +42,35 @@ def report_store(emitter: Emitter, leg: Leg, stored: Stored) -> None:
 
 
 def _operation_span(leg: Leg, stored: Stored, operation: Operation) -> Span:
-    is_of_table = operation.name in _OF_TABLE
-    name = f"{operation.name} {stored.table}" if is_of_table else operation.name
-    attributes: Attributes = {
-        names.DB_SYSTEM: "postgresql",
-        names.DB_NAMESPACE: stored.namespace,
-        names.DB_OPERATION: operation.name,
-        names.DB_SUMMARY: name,
-    }
-    if is_of_table:
-        attributes[names.DB_COLLECTION] = stored.table
-        attributes[names.DB_BATCH_SIZE] = stored.rows
     return Span(
-        name=name,
+        name=_summary(operation.name, stored.table),
         ref=SpanRef(leg.process.trace_id, new_span_id(), is_sampled=True),
         parent_id=leg.process.span_id,
         start_us=operation.started_us,
         end_us=operation.ended_us,
         kind=SpanKind.CLIENT,
-        attributes=attributes,
+        shared=_operation_attributes(operation.name, stored.namespace, stored.table, stored.rows),
         error_type=operation.error_type,
     )
+
+
+# The requests of a transaction come one after the other, so few need to be kept.
+@lru_cache(maxsize=16)
+def _operation_attributes(name: str, namespace: str, table: str, rows: int) -> Shared:
+    attributes: Attributes = {
+        names.DB_SYSTEM: "postgresql",
+        names.DB_NAMESPACE: namespace,
+        names.DB_OPERATION: name,
+        names.DB_SUMMARY: _summary(name, table),
+    }
+    if name in _OF_TABLE:
+        attributes[names.DB_COLLECTION] = table
+        attributes[names.DB_BATCH_SIZE] = rows
+    return Shared(attributes)
+
+
+def _summary(name: str, table: str) -> str:
+    return f"{name} {table}" if name in _OF_TABLE else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ def root_span(root: Root, ending: Ending, ended_us: int) -> Span:
         parent_id=root.glass.parent_id,
         start_us=root.glass.received_us,
         end_us=ended_us,
-        attributes=attributes,
+        own=attributes,
         error_type=ending.error_type or ("incomplete" if missing > 0 else ""),
         error_text=ending.reason or (f"{missing} events came another way" if missing > 0 else ""),
         source=Source(names.PIPELINE_SERVICE, names.PIPELINE_SERVICE, host_id()),

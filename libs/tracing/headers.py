@@ -9,7 +9,7 @@ from libs.tracing import names
 from libs.tracing.carrier import Origin
 from libs.tracing.context import is_sampled
 from libs.tracing.policy import Policy
-from libs.tracing.trail import Stop, format_trail, parse_trail
+from libs.tracing.trail import Trail, read_trail
 
 Headers = list[tuple[str, bytes]]
 
@@ -20,7 +20,7 @@ class Carried:
 
     traceparent: str
     tracestate: str
-    trail: list[Stop]
+    trail: Trail
 
     @property
     def trace_id(self) -> str:
@@ -34,19 +34,19 @@ def read_headers(headers: Headers) -> Carried:
     return Carried(
         traceparent=found.get(names.TRACEPARENT, ""),
         tracestate=found.get(names.TRACESTATE, ""),
-        trail=parse_trail(found.get(names.TRAIL, "")),
+        trail=read_trail(found.get(names.TRAIL, "")),
     )
 
 
 def speaker(origins: Sequence[Origin]) -> Carried:
     """The context of a record: that of its first sampled origin, else of its first."""
     origin = next((o for o in origins if is_sampled(o.traceparent)), origins[0])
-    return Carried(origin.traceparent, origin.tracestate, [])
+    return Carried(origin.traceparent, origin.tracestate, Trail())
 
 
-def write_headers(origins: Sequence[Origin], trail: list[Stop], policy: Policy) -> Headers:
+def write_headers(origins: Sequence[Origin], trail: Trail, policy: Policy) -> Headers:
     """Make the headers of a record; the context is left out where somebody else puts it in."""
-    headers = [(names.TRAIL, format_trail(trail).encode())]
+    headers = [(names.TRAIL, trail.text.encode())]
     context = speaker(origins)
     if context.tracestate:
         headers.insert(0, (names.TRACESTATE, context.tracestate.encode()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from opentelemetry.trace import SpanKind
 
@@ -29,8 +30,10 @@ from libs.tracing.facts import (
 )
 from libs.tracing.policy import Policy
 from libs.tracing.settings import Shape
-from libs.tracing.spans import Attributes, Emitter, Span
+from libs.tracing.spans import Attributes, Emitter, Shared, Span
 
+# Topics, partitions and replicas that one process sees at a time, with room to spare.
+_PLACES_MAX = 1_024
 _QUEUE_NAMES = {
     "log": names.QUEUE_LOG_SECONDS,
     "fetch": names.QUEUE_FETCH_SECONDS,
@@ -69,9 +72,9 @@ class Leg:
 def legs(origins: Sequence[Origin], policy: Policy) -> dict[int, Leg]:
     """Open a leg for each sampled origin, by its index; nothing is built for the others.
 
-    None at all where somebody else makes the spans of Kafka.
+    None at all where nobody makes the spans of Kafka, or somebody else does.
     """
-    if policy.is_contrib:
+    if not policy.has_kafka_spans:
         return {}
     return {
         index: leg
@@ -106,78 +109,138 @@ def leg_after(upstream: SpanRef, origin: Origin, shape: Shape) -> Leg:
     )
 
 
-def report_read(
-    emitter: Emitter, leg: Leg, read: Read, ended_us: int, *, error: tuple[str, str] = ("", "")
-) -> None:
-    """Emit the queue and the process span; `error` is the type and the text of a failure."""
-    common = _reading_attributes(read)
-    emitter.emit(
-        Span(
-            name=names.QUEUE.format(topic=read.topic),
-            ref=SpanRef(leg.process.trace_id, new_span_id(), is_sampled=True),
-            parent_id=leg.parent_id,
-            start_us=queued_us(read),
-            end_us=read.started_us,
-            attributes={**common, **_queue_attributes(read)},
-        )
-    )
-    emitter.emit(
-        Span(
-            name=names.PROCESS.format(topic=read.topic),
-            ref=leg.process,
-            parent_id=leg.parent_id,
-            start_us=read.started_us,
-            end_us=ended_us,
-            kind=SpanKind.CONSUMER,
-            attributes={
-                **common,
-                names.MESSAGING_OPERATION_NAME: "process",
-                names.MESSAGING_OPERATION_TYPE: "process",
-                names.ORIGIN_EVENTS: leg.origin.count,
+class Reading:
+    """How one record was read, and what the spans that tell so say for all of its origins."""
+
+    __slots__ = ("process", "queue", "read")
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        place = (read.topic, read.partition, read.group, read.client_id)
+        of_record: Attributes = {names.MESSAGING_OFFSET: read.offset}
+        if read.redelivered:
+            of_record[names.REDELIVERED] = read.redelivered
+        self.queue = Shared({**of_record, **_queue_attributes(read)}, _waiting(*place))
+        self.process = Shared(
+            {
+                **of_record,
                 names.RECORD_EVENTS: read.events,
                 names.RECORD_ORIGINS: read.origins,
                 names.ATTEMPT: read.attempt,
             },
+            _processing(*place),
+        )
+
+
+def report_read(
+    emitter: Emitter,
+    leg: Leg,
+    reading: Reading,
+    ended_us: int,
+    *,
+    error: tuple[str, str] = ("", ""),
+) -> None:
+    """Emit the queue and the process span; `error` is the type and the text of a failure."""
+    read, parent_id = reading.read, leg.parent_id
+    emitter.emit(
+        Span(
+            name=_named(names.QUEUE, read.topic),
+            ref=SpanRef(leg.process.trace_id, new_span_id(), is_sampled=True),
+            parent_id=parent_id,
+            start_us=queued_us(read),
+            end_us=read.started_us,
+            shared=reading.queue,
+        )
+    )
+    emitter.emit(
+        Span(
+            name=_named(names.PROCESS, read.topic),
+            ref=leg.process,
+            parent_id=parent_id,
+            start_us=read.started_us,
+            end_us=ended_us,
+            kind=SpanKind.CONSUMER,
+            shared=reading.process,
+            own={names.ORIGIN_EVENTS: leg.origin.count},
             # A link to its own parent would say nothing, and Jaeger would drop the parent for it.
-            links=(leg.upstream,) if leg.upstream.span_id != leg.parent_id else (),
+            links=(leg.upstream,) if leg.upstream.span_id != parent_id else (),
             error_type=error[0],
             error_text=error[1],
         )
     )
 
 
-def report_hop(emitter: Emitter, leg: Leg, read: Read, written: Written) -> None:
-    """Emit all of a hop that wrote one record."""
-    report_read(emitter, leg, read, written.acked_us)
-    emitter.emit(send_span(leg.process, leg.send_id, written))
+def report_hop(emitter: Emitter, legs: Iterable[Leg], reading: Reading, written: Written) -> None:
+    """Emit all of a hop that wrote one record, for each of its sampled origins."""
+    sent = send_attributes(written)
+    for leg in legs:
+        report_read(emitter, leg, reading, written.acked_us)
+        emitter.emit(send_span(leg.process, leg.send_id, written, sent))
 
 
-def send_span(parent: SpanRef, send_id: int, written: Written) -> Span:
+def send_span(parent: SpanRef, send_id: int, written: Written, shared: Shared) -> Span:
     """Make the span from the hand-over of a record to the broker's ack."""
-    attributes: Attributes = {
-        names.MESSAGING_SYSTEM: "kafka",
-        names.MESSAGING_OPERATION_NAME: "send",
-        names.MESSAGING_OPERATION_TYPE: "send",
-        names.MESSAGING_DESTINATION: written.topic,
-        names.MESSAGING_CLIENT_ID: written.client_id,
-        names.RECORD_EVENTS: written.events,
-    }
-    if written.partition != UNKNOWN:
-        attributes[names.MESSAGING_PARTITION] = str(written.partition)
-    if written.offset != UNKNOWN:
-        attributes[names.MESSAGING_OFFSET] = written.offset
-    parts = send_parts(written)
-    attributes |= {_SEND_NAMES[part]: took_s for part, took_s in parts.items()}
     return Span(
-        name=names.SEND.format(topic=written.topic),
+        name=_named(names.SEND, written.topic),
         ref=SpanRef(parent.trace_id, send_id, is_sampled=True),
         parent_id=parent.span_id,
         start_us=written.handed_us,
         end_us=written.acked_us,
         kind=SpanKind.PRODUCER,
-        attributes=attributes,
+        shared=shared,
         error_type=written.error_type,
     )
+
+
+def send_attributes(written: Written) -> Shared:
+    """Make the attributes of the send spans of a record."""
+    attributes: Attributes = {names.RECORD_EVENTS: written.events}
+    if written.offset != UNKNOWN:
+        attributes[names.MESSAGING_OFFSET] = written.offset
+    for part, took_s in send_parts(written).items():
+        attributes[_SEND_NAMES[part]] = took_s
+    return Shared(attributes, _sending(written.topic, written.partition, written.client_id))
+
+
+@lru_cache(maxsize=_PLACES_MAX)
+def _waiting(topic: str, partition: int, group: str, client_id: str) -> Shared:
+    return Shared(
+        {
+            names.MESSAGING_SYSTEM: "kafka",
+            names.MESSAGING_DESTINATION: topic,
+            names.MESSAGING_PARTITION: str(partition),
+            names.MESSAGING_GROUP: group,
+            names.MESSAGING_CLIENT_ID: client_id,
+        }
+    )
+
+
+@lru_cache(maxsize=_PLACES_MAX)
+def _processing(topic: str, partition: int, group: str, client_id: str) -> Shared:
+    operation: Attributes = {
+        names.MESSAGING_OPERATION_NAME: "process",
+        names.MESSAGING_OPERATION_TYPE: "process",
+    }
+    return Shared(operation, _waiting(topic, partition, group, client_id))
+
+
+@lru_cache(maxsize=_PLACES_MAX)
+def _sending(topic: str, partition: int, client_id: str) -> Shared:
+    attributes: Attributes = {
+        names.MESSAGING_SYSTEM: "kafka",
+        names.MESSAGING_OPERATION_NAME: "send",
+        names.MESSAGING_OPERATION_TYPE: "send",
+        names.MESSAGING_DESTINATION: topic,
+        names.MESSAGING_CLIENT_ID: client_id,
+    }
+    if partition != UNKNOWN:
+        attributes[names.MESSAGING_PARTITION] = str(partition)
+    return Shared(attributes)
+
+
+@lru_cache(maxsize=_PLACES_MAX)
+def _named(what: str, topic: str) -> str:
+    return what.format(topic=topic)
 
 
 def _queue_attributes(read: Read) -> Attributes:
@@ -186,19 +249,6 @@ def _queue_attributes(read: Read) -> Attributes:
         attributes[names.LAG_RECORDS] = read.lag_records
     if skew_us := clock_skew_us(read):
         attributes[names.CLOCK_SKEW_SECONDS] = skew_us / 1e6
-    parts = queue_parts(read)
-    return {**attributes, **{_QUEUE_NAMES[part]: took_s for part, took_s in parts.items()}}
-
-
-def _reading_attributes(read: Read) -> Attributes:
-    attributes: Attributes = {
-        names.MESSAGING_SYSTEM: "kafka",
-        names.MESSAGING_DESTINATION: read.topic,
-        names.MESSAGING_PARTITION: str(read.partition),
-        names.MESSAGING_OFFSET: read.offset,
-        names.MESSAGING_GROUP: read.group,
-        names.MESSAGING_CLIENT_ID: read.client_id,
-    }
-    if read.redelivered:
-        attributes[names.REDELIVERED] = read.redelivered
+    for part, took_s in queue_parts(read).items():
+        attributes[_QUEUE_NAMES[part]] = took_s
     return attributes

@@ -1,35 +1,48 @@
-"""Spans as OTLP: encoded straight from their facts, at a sixth of what the SDK's own way costs."""
+"""Spans as OTLP: encoded straight from their facts, at a fraction of what the SDK's way costs.
+
+The messages are those of opentelemetry/proto/trace/v1/trace.proto.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import islice
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource as EncodedResource
-from opentelemetry.proto.trace.v1.trace_pb2 import (
-    ResourceSpans,
-    Span as Encoded,
-    SpanFlags,
-    Status,
-)
+from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
-from opentelemetry.util.types import AnyValue as Value
+from opentelemetry.util.types import AnyValue
 
-from libs.tracing import names
+from libs.tracing import names, wire
 from libs.tracing.context import SpanRef
 from libs.tracing.host import host_id, host_ip
 from libs.tracing.settings import ExportSettings
-from libs.tracing.spans import Source, Span
+from libs.tracing.spans import Shared, Source, Span
 
 # Replicas come and go; those that are gone need no resource any more.
 _RESOURCES_MAX = 1_024
+_NAMES_MAX = 256
 # Every parent and link of ours is marked as known not to be remote, as the SDK marks them.
-_FLAGS = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-# OTLP keeps 0 for a kind that is not said.
-_KINDS = {kind: Encoded.SpanKind.ValueType(kind.value + 1) for kind in SpanKind}
+_FLAGS = struct.pack("<I", SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
+
+# Fields by their number and type.
+_RESOURCE_SPANS = b"\x0a"
+_OF_RESOURCE, _SCOPE_SPANS, _SCHEMA_OF_RESOURCE = b"\x0a", b"\x12", b"\x1a"
+_RESOURCE_ATTRIBUTES = b"\x0a"
+_SCOPE, _SPANS, _SCHEMA_OF_SCOPE = b"\x0a", b"\x12", b"\x1a"
+_SCOPE_NAME, _SCOPE_VERSION = b"\x0a", b"\x12"
+_TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
+_NAME, _KIND, _ATTRIBUTES, _DROPPED = b"\x2a", b"\x30", b"\x4a", b"\x50"
+_START, _END = 0x39, 0x41
+_LINKS, _LINK_FLAGS = b"\x6a", b"\x35" + _FLAGS
+_STATUS, _STATUS_MESSAGE, _STATUS_CODE = b"\x7a", b"\x12", b"\x18"
+_SPAN_FLAGS = b"\x85\x01" + _FLAGS
+_UNSET = wire.field(_STATUS, b"")
+_ERROR = _STATUS_CODE + wire.varint(Status.STATUS_CODE_ERROR)
+
+_pack_times = struct.Struct("<BQBQ").pack
 
 
 class Encoder:
@@ -40,66 +53,87 @@ class Encoder:
         self._version = version
         self._attributes_max = settings.attributes_max
         self._chars_max = settings.chars_max
-        self._resources: dict[Source, ResourceSpans] = {}
+        self._of_spans = wire.Attributes(_ATTRIBUTES, settings.chars_max)
+        self._around: dict[Source, tuple[bytes, bytes]] = {}
 
-    def encode(self, spans: Iterable[Span]) -> ExportTraceServiceRequest:
-        """Encode spans of any processes. Raises `ValueError` or the like if one cannot be."""
-        request = ExportTraceServiceRequest()
-        places: dict[Source, ResourceSpans] = {}
+    def encode(self, spans: Iterable[Span]) -> bytes:
+        """Encode spans of any processes as one request. Raises `ValueError` or `TypeError`."""
+        places: dict[Source, list[bytes]] = {}
         for span in spans:
-            source = span.source or self._own
-            place = places.get(source)
-            if place is None:
-                place = places[source] = request.resource_spans.add()
-                place.CopyFrom(self._resource(source))
-            self._put_span(place.scope_spans[0].spans.add(), span)
-        return request
+            places.setdefault(span.source or self._own, []).append(self._span(span))
+        return b"".join(self._resource_spans(source, spans) for source, spans in places.items())
 
-    def _put_span(self, into: Encoded, span: Span) -> None:
-        into.trace_id = span.ref.trace_id.to_bytes(16)
-        into.span_id = span.ref.span_id.to_bytes(8)
-        if span.parent_id:
-            into.parent_span_id = span.parent_id.to_bytes(8)
-        into.flags = _FLAGS
-        into.name = span.name
-        into.kind = _KINDS[span.kind]
-        into.start_time_unix_nano = span.start_us * 1000
+    def _resource_spans(self, source: Source, spans: list[bytes]) -> bytes:
+        of_resource, of_scope = self._describe(source)
+        in_scope = b"".join((of_scope, *(wire.field(_SPANS, span) for span in spans)))
+        return wire.field(_RESOURCE_SPANS, of_resource + wire.field(_SCOPE_SPANS, in_scope))
+
+    def _span(self, span: Span) -> bytes:
+        ref = span.ref
         # A clock that was set back must not make a negative time, and Jaeger warns of none at all.
-        into.end_time_unix_nano = max(span.end_us, span.start_us + 1) * 1000
-        self._put_attributes(into, span)
-        for link in span.links:
-            _put_link(into.links.add(), link)
-        into.status.SetInParent()
-        if span.error_type:
-            into.status.code = Status.STATUS_CODE_ERROR
-            into.status.message = (span.error_text or span.error_type)[: self._chars_max]
+        end_us = max(span.end_us, span.start_us + 1)
+        parts = [
+            _TRACE_ID,
+            ref.trace_id.to_bytes(16),
+            _SPAN_ID,
+            ref.span_id.to_bytes(8),
+            _name(span.name, span.kind),
+            _pack_times(_START, span.start_us * 1000, _END, end_us * 1000),
+            self._attributes(span),
+            self._status(span),
+            _SPAN_FLAGS,
+        ]
+        if span.parent_id:
+            parts += (_PARENT_ID, span.parent_id.to_bytes(8))
+        parts += map(_link, span.links)
+        return b"".join(parts)
 
-    def _put_attributes(self, into: Encoded, span: Span) -> None:
-        attributes: Mapping[str, Value] = span.attributes
+    def _status(self, span: Span) -> bytes:
+        if not span.error_type:
+            return _UNSET
+        message = (span.error_text or span.error_type)[: self._chars_max]
+        return wire.field(_STATUS, wire.field(_STATUS_MESSAGE, message.encode()) + _ERROR)
+
+    def _attributes(self, span: Span) -> bytes:
         if span.error_type:
             # First, where no limit leaves it out.
-            attributes = {names.ERROR_TYPE: span.error_type, **attributes}
-        if len(attributes) > self._attributes_max:
-            into.dropped_attributes_count = len(attributes) - self._attributes_max
-            attributes = dict(islice(attributes.items(), self._attributes_max))
-        _put_attributes(into, attributes, self._chars_max)
+            return self._within_limit({names.ERROR_TYPE: span.error_type, **span.attributes})
+        if span.shared.count + len(span.own) > self._attributes_max:
+            return self._within_limit(span.attributes)
+        return self._shared(span.shared) + self._of_spans.encode(span.own)
 
-    def _resource(self, source: Source) -> ResourceSpans:
-        found = self._resources.get(source)
+    def _shared(self, shared: Shared) -> bytes:
+        if shared.encoded is None:
+            of_base = self._shared(shared.base) if shared.base else b""
+            shared.encoded = of_base + self._of_spans.encode(shared.attributes)
+        return shared.encoded
+
+    def _within_limit(self, attributes: Mapping[str, AnyValue]) -> bytes:
+        kept = dict(islice(attributes.items(), self._attributes_max))
+        encoded = self._of_spans.encode(kept)
+        dropped = len(attributes) - len(kept)
+        return encoded + _DROPPED + wire.varint(dropped) if dropped else encoded
+
+    def _describe(self, source: Source) -> tuple[bytes, bytes]:
+        """Encode what stands around the spans of a process: its resource, and our scope."""
+        found = self._around.get(source)
         if found is None:
-            if len(self._resources) >= _RESOURCES_MAX:
-                self._resources.clear()
-            found = self._resources[source] = self._make_resource(source)
+            if len(self._around) >= _RESOURCES_MAX:
+                self._around.clear()
+            found = self._around[source] = (self._of_resource(source), self._of_scope())
         return found
 
-    def _make_resource(self, source: Source) -> ResourceSpans:
-        made = ResourceSpans(schema_url=names.SCHEMA_URL)
-        made.resource.SetInParent()
+    def _of_resource(self, source: Source) -> bytes:
         said = resource(source, self._version).attributes
-        _put_attributes(made.resource, said, self._chars_max)
-        scope = InstrumentationScope(name=names.SCOPE, version=self._version)
-        made.scope_spans.add(scope=scope, schema_url=names.SCHEMA_URL)
-        return made
+        encoded = wire.Attributes(_RESOURCE_ATTRIBUTES, self._chars_max).encode(said)
+        schema = wire.field(_SCHEMA_OF_RESOURCE, names.SCHEMA_URL.encode())
+        return wire.field(_OF_RESOURCE, encoded) + schema
+
+    def _of_scope(self) -> bytes:
+        scope = wire.field(_SCOPE_NAME, names.SCOPE.encode())
+        scope += wire.field(_SCOPE_VERSION, self._version.encode())
+        schema = wire.field(_SCHEMA_OF_SCOPE, names.SCHEMA_URL.encode())
+        return wire.field(_SCOPE, scope) + schema
 
 
 def resource(source: Source, version: str) -> Resource:
@@ -117,38 +151,12 @@ def resource(source: Source, version: str) -> Resource:
     return Resource.create(attributes, schema_url=names.SCHEMA_URL)
 
 
-def _put_link(into: Encoded.Link, ref: SpanRef) -> None:
-    into.trace_id = ref.trace_id.to_bytes(16)
-    into.span_id = ref.span_id.to_bytes(8)
-    into.flags = _FLAGS
+@lru_cache(maxsize=_NAMES_MAX)
+def _name(name: str, kind: SpanKind) -> bytes:
+    # OTLP keeps 0 for a kind that is not said.
+    return wire.field(_NAME, name.encode()) + _KIND + wire.varint(kind.value + 1)
 
 
-def _put_attributes(
-    into: Encoded | EncodedResource, attributes: Mapping[str, Value], chars_max: int
-) -> None:
-    add = into.attributes.add
-    for name, value in attributes.items():
-        attribute = add()
-        attribute.key = name
-        # Most are text, and this is where most of an export's time goes.
-        if isinstance(value, str):
-            attribute.value.string_value = value[:chars_max]
-        else:
-            _put_value(attribute.value, value, chars_max)
-
-
-def _put_value(into: AnyValue, value: Value, chars_max: int) -> None:
-    if isinstance(value, str):
-        into.string_value = value[:chars_max]
-    elif isinstance(value, bool):
-        into.bool_value = value
-    elif isinstance(value, int):
-        into.int_value = value
-    elif isinstance(value, float):
-        into.double_value = value
-    elif isinstance(value, (tuple, list)):
-        into.array_value.SetInParent()
-        for each in value:
-            _put_value(into.array_value.values.add(), each, chars_max)
-    else:
-        raise TypeError(f"an attribute is a {type(value).__name__}; make it text or a number")
+def _link(ref: SpanRef) -> bytes:
+    ids = _TRACE_ID + ref.trace_id.to_bytes(16) + _SPAN_ID + ref.span_id.to_bytes(8)
+    return wire.field(_LINKS, ids + _LINK_FLAGS)

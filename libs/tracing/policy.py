@@ -36,6 +36,8 @@ class Policy:
     """Decides for this process; the settings are the same for all stages."""
 
     settings: TraceSettings = field(default_factory=TraceSettings)
+    # Whether this process exports spans; where it does not, none are built.
+    is_on: bool = True
     _rebuilds: Bucket = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,13 +49,18 @@ class Policy:
         return self.settings.shape
 
     @property
+    def has_kafka_spans(self) -> bool:
+        """Whether the spans of Kafka are made, and made by us."""
+        return self.is_on and not self.is_contrib
+
+    @property
     def is_contrib(self) -> bool:
         """Whether somebody else makes the spans of Kafka, and puts the context into records."""
         return self.settings.kafka == "contrib"
 
     def is_slow(self, time_to_glass_us: int) -> bool:
         """Say whether a request that was not sampled deserves its trace for its slowness."""
-        return not self.is_contrib and 0 < self.settings.retro_slow_s * 1e6 <= time_to_glass_us
+        return self.has_kafka_spans and 0 < self.settings.retro_slow_s * 1e6 <= time_to_glass_us
 
     def may_rebuild_failed(self) -> bool:
         """Take one for a request that has failed, if those are to be rebuilt."""
@@ -61,4 +68,4 @@ class Policy:
 
     def may_rebuild(self) -> bool:
         """Take one from the traces that may be rebuilt in this second."""
-        return not self.is_contrib and self._rebuilds.take()
+        return self.has_kafka_spans and self._rebuilds.take()

@@ -16,11 +16,11 @@ from libs.tracing.carrier import Origin
 from libs.tracing.context import SpanRef, parse_glass, parse_traceparent
 from libs.tracing.door import Answer, Request, report_request
 from libs.tracing.facts import UNKNOWN, Read, Written
-from libs.tracing.hop import Leg, leg_after, report_hop
+from libs.tracing.hop import Leg, Reading, leg_after, report_hop
 from libs.tracing.meters import Meters
 from libs.tracing.policy import Policy
 from libs.tracing.spans import Emitter, Source, Span
-from libs.tracing.trail import Stop
+from libs.tracing.trail import Stop, Trail
 
 _ACCEPTED = 202
 _SERVER_OF_ROOT = 0x5E7F_A11E_D00B_0001
@@ -45,7 +45,7 @@ class Rebuilding:
 
     def emit(self, span: Span) -> None:
         """Mark the span and pass it on."""
-        span.attributes[names.RETRO] = True
+        span.own[names.RETRO] = True
         span.source = span.source or self.source
         self.inner.emit(span)
 
@@ -55,8 +55,8 @@ class Arrival:
     """One origin at its end: the way its record came, and how it was read by the last stage."""
 
     origin: Origin
-    trail: Sequence[Stop]
-    read: Read
+    trail: Trail
+    reading: Reading
 
 
 def can_rebuild(arrival: Arrival) -> bool:
@@ -64,7 +64,7 @@ def can_rebuild(arrival: Arrival) -> bool:
     is_ours = parse_glass(arrival.origin.tracestate) and parse_traceparent(
         arrival.origin.traceparent
     )
-    return bool(is_ours and arrival.trail and not arrival.trail[0].read)
+    return bool(is_ours and arrival.trail.is_ours)
 
 
 def rebuild(emitter: Emitter, parts: Sequence[Arrival]) -> list[Leg]:
@@ -77,7 +77,7 @@ def rebuild(emitter: Emitter, parts: Sequence[Arrival]) -> list[Leg]:
 
 
 def _rebuild_request(emitter: Emitter, parts: Sequence[Arrival]) -> None:
-    origin, door = parts[0].origin, parts[0].trail[0]
+    origin, door = parts[0].origin, parts[0].trail.stops[0]
     glass = parse_glass(origin.tracestate)
     assert glass is not None
     sends = [(_sent(part.origin).span_id, _sent_at_the_door(part)) for part in parts]
@@ -103,9 +103,9 @@ def _rebuild_hops(emitter: Emitter, part: Arrival) -> Leg:
     shape = emitter.policy.shape
     upstream = _sent(part.origin)
     reads = _reads(part)
-    for stop, came, went in zip(part.trail[1:], reads, reads[1:], strict=False):
+    for stop, came, went in zip(part.trail.stops[1:], reads, reads[1:], strict=False):
         leg = leg_after(upstream, part.origin, shape)
-        report_hop(_of(emitter, stop), leg, came, _written(stop, went))
+        report_hop(_of(emitter, stop), [leg], Reading(came), _written(stop, went))
         upstream = SpanRef(upstream.trace_id, leg.send_id, is_sampled=True)
     return leg_after(upstream, part.origin, shape)
 
@@ -118,7 +118,7 @@ def _sent(origin: Origin) -> SpanRef:
 
 
 def _sent_at_the_door(part: Arrival) -> Written:
-    written = _written(part.trail[0], _reads(part)[0])
+    written = _written(part.trail.stops[0], _reads(part)[0])
     # To the record, and not yet the record to the producer.
     glass = parse_glass(part.origin.tracestate)
     assert glass is not None
@@ -128,8 +128,9 @@ def _sent_at_the_door(part: Arrival) -> Written:
 
 def _reads(part: Arrival) -> list[Read]:
     """How the record was read by each stage after the door, this one the last."""
-    before = [_read(stop, earlier, part.read) for earlier, stop in pairwise(part.trail)]
-    return [*before, part.read]
+    last = part.reading.read
+    before = [_read(stop, earlier, last) for earlier, stop in pairwise(part.trail.stops)]
+    return [*before, last]
 
 
 def _of(emitter: Emitter, stop: Stop) -> Rebuilding:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from libs.tracing.context import others_members
 from libs.tracing.door import Request
-from libs.tracing.policy import Bucket
+from libs.tracing.policy import Bucket, Policy
 from libs.tracing.settings import SamplingSettings
 
 
@@ -17,10 +17,13 @@ class Sampler:
     def __init__(
         self,
         settings: SamplingSettings,
+        policy: Policy,
         now_s: Callable[[], float],
         trusted: Iterable[str] = (),
     ) -> None:
-        self._ratio = settings.ratio
+        # A trace whose first spans nobody exports would be no whole one.
+        self._ratio = settings.ratio if policy.is_on else 0.0
+        self._is_on = policy.is_on
         self._bucket = Bucket(settings.per_second_max, now_s)
         self._trusted = {
             tenant: Bucket(settings.trusted_per_second_max, now_s) for tenant in trusted
@@ -32,7 +35,7 @@ class Sampler:
         if bucket is None or request.caller is None:
             return request.sampled() if self.decide() else request
         continued = request.continuing(others_members(tracestate))
-        is_sampled = request.caller.is_sampled and bucket.take()
+        is_sampled = self._is_on and request.caller.is_sampled and bucket.take()
         return continued.sampled() if is_sampled else continued
 
     def decide(self) -> bool:

@@ -25,6 +25,31 @@ class Source:
     host: str
 
 
+class Shared:
+    """Attributes that several spans have, beside those of a `base`: encoded once.
+
+    What holds of a partition is the base of what holds of a record, which its origins share. No
+    name stands in two of them.
+    """
+
+    __slots__ = ("attributes", "base", "count", "encoded")
+
+    def __init__(self, attributes: Attributes, base: Shared | None = None) -> None:
+        self.attributes = attributes
+        self.base = base
+        self.count: int = len(attributes) + (base.count if base else 0)
+        # The encoder's to fill in, with those of the base.
+        self.encoded: bytes | None = None
+
+    @property
+    def all(self) -> Attributes:
+        """The attributes with those of the base; a copy."""
+        return {**self.base.all, **self.attributes} if self.base else {**self.attributes}
+
+
+_NOTHING = Shared({})
+
+
 @dataclass(slots=True)
 class Span:
     """The facts of one span; times in µs since the epoch, `parent_id` 0 for a root.
@@ -38,11 +63,17 @@ class Span:
     start_us: int
     end_us: int
     kind: SpanKind = SpanKind.INTERNAL
-    attributes: Attributes = field(default_factory=dict[str, AttributeValue])
+    shared: Shared = _NOTHING
+    own: Attributes = field(default_factory=dict[str, AttributeValue])
     links: tuple[SpanRef, ...] = ()
     error_type: str = ""
     error_text: str = ""
     source: Source | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """All attributes; a copy."""
+        return {**self.shared.all, **self.own}
 
 
 class Emitter(Protocol):
@@ -67,7 +98,7 @@ class NoEmitter:
     """For a process that exports nothing."""
 
     def __init__(self) -> None:
-        self.policy = Policy(TraceSettings(kafka="ours", retro_slow_s=0, retro_failed=False))
+        self.policy = Policy(TraceSettings(retro_slow_s=0, retro_failed=False), is_on=False)
         self.meters = no_meters()
 
     def emit(self, span: Span) -> None:

@@ -24,7 +24,8 @@ async def main() -> None:
         kafka.late_producer(settings.kafka, replica.client_id, stop) as producer,
     ):
         aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, emitter, stop)
-        sampler = tracing.Sampler(settings.sampling, time.monotonic, settings.trusted)
+        sampling, policy = settings.sampling, emitter.policy
+        sampler = tracing.Sampler(sampling, policy, time.monotonic, settings.trusted)
         door = Door(aggregator, sampler, emitter, settings, Ids().new)
         await http.serve(door, settings.host, settings.port, stop)
         await aggregator.drain()

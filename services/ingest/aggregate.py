@@ -334,7 +334,9 @@ class Aggregator:
             topic=self.topic,
             partition=record.partition,
             value=assemble(record.origins, record.encoded),
-            headers=tracing.write_headers(record.origins, [stop], self._emitter.policy),
+            headers=tracing.write_headers(
+                record.origins, tracing.Trail().then(stop), self._emitter.policy
+            ),
         )
 
     def _release(self, size_bytes: int) -> None:

@@ -119,12 +119,15 @@ class Writer:
             carried = tracing.read_headers(one.record.headers)
             read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
             read.attempt = 1 + tries.failed
+            # The store knows what a hop can only suspect.
+            read.redelivered = ""
+            reading = tracing.Reading(read)
             self._measure(one, read, stored)
             for number, origin in enumerate(one.batch.origins, first):
                 if self._endings.concerns(origin, stored.committed_us):
                     counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
                     name = one.batch.events[origin.first].event_id
-                    arrival = tracing.Arrival(origin, carried.trail, read)
+                    arrival = tracing.Arrival(origin, carried.trail, reading)
                     part = _part(name, arrival, counts, stored)
                     # A COMMIT that was cut off but had worked looks like an earlier delivery.
                     part.is_repeat = counts.is_repeat and not tries.is_in_doubt
@@ -147,8 +150,8 @@ class Writer:
 def _part(
     name: str, arrival: tracing.Arrival, counts: Counts, stored: tracing.Stored
 ) -> tracing.Part:
-    # The store knows what a hop can only suspect.
-    arrival.read = replace(arrival.read, redelivered="yes" if counts.delivered_again else "")
+    if counts.delivered_again:
+        arrival.reading = tracing.Reading(replace(arrival.reading.read, redelivered="yes"))
     return tracing.Part(
         name=name,
         arrival=arrival,

@@ -82,7 +82,7 @@ async def outbox(stage: str = "normalize") -> AsyncGenerator[Outbox]:
 def emit(outbox: Outbox, count: int = 1, **attributes: str) -> None:
     for number in range(count):
         ref = SpanRef(1, number + 1, is_sampled=True)
-        outbox.emit(Span("send", ref, 0, 1_000, 2_000, attributes={**attributes}))
+        outbox.emit(Span("send", ref, 0, 1_000, 2_000, own={**attributes}))
 
 
 async def export(count: int = 1, **attributes: str) -> Tally:

@@ -47,7 +47,7 @@ def request_batch(*names: str, is_sampled: bool = True) -> RawBatch:
 
 def raw(batch: RawBatch, partition: int = 3) -> Outgoing:
     stop = tracing.Stop("ingest", 0, "ab", "", 1, 1, 2, 3)
-    headers = tracing.write_headers(batch.origins, [stop], Emitted().policy)
+    headers = tracing.write_headers(batch.origins, tracing.Trail().then(stop), Emitted().policy)
     return Outgoing("events.raw", partition, encode(batch), headers)
 
 
@@ -124,7 +124,7 @@ async def test_the_next_record_carries_each_header_once_and_the_send_spans_conte
     carried = tracing.read_headers(record.headers)
     (send,) = [span for span in spans.spans if span.name == "send events.normalized"]
     assert tracing.parse_traceparent(carried.traceparent) == send.ref
-    assert [stop.stage for stop in carried.trail] == ["ingest", "normalize"]
+    assert [stop.stage for stop in carried.trail.stops] == ["ingest", "normalize"]
     assert decode(NormalBatch, record.value).origins[0].traceparent == carried.traceparent
 
 
@@ -262,6 +262,24 @@ async def test_for_what_is_not_sampled_no_span_is_built(
 
     assert built_spans == spans.names()
     assert len(built_spans) == 3
+
+
+async def test_a_stage_that_exports_nothing_builds_no_span_and_passes_the_context_on(
+    broker: MemoryBroker, built_spans: list[str]
+) -> None:
+    batch, dead = request_batch("a"), request_batch("bad")
+    broker.append(raw(batch))
+    broker.append(raw(dead))
+
+    async with running(broker, tracing.NoEmitter()):
+        await until(
+            lambda: broker.records("events.normalized") and broker.records("events.raw.dlq")
+        )
+
+    (record,) = broker.records("events.normalized")
+    carried = tracing.read_headers(record.headers)
+    assert carried.traceparent == batch.origins[0].traceparent
+    assert built_spans == []
 
 
 async def test_each_request_is_told_the_reason_of_its_own_event(

@@ -10,8 +10,8 @@ from libs.events import Origin
 from libs.tracing import Arrival, Endings, Part, Request, Told, begin, report_death
 from libs.tracing.door import Answer, report_request
 from libs.tracing.facts import Operation, Read, Stored, Written
-from libs.tracing.hop import legs, report_hop
-from libs.tracing.trail import Stop
+from libs.tracing.hop import Reading, legs, report_hop
+from libs.tracing.trail import Stop, Trail
 from tests.emitted import Emitted
 
 RECEIVED_US = 1_700_000_000_000_000
@@ -81,7 +81,7 @@ def origin_of(request: Request, *, is_last: bool = True, dead: int = 0) -> Origi
 
 
 def part_of(origin: Origin, name: str = "a", *, is_repeat: bool = False) -> Part:
-    arrival = Arrival(origin, [DOOR, NORMALIZE], LAST_READ)
+    arrival = Arrival(origin, Trail().then(DOOR).then(NORMALIZE), Reading(LAST_READ))
     return Part(name, arrival, STORED, Told(stored=3, dead_lettered=origin.dead), is_repeat)
 
 
@@ -104,7 +104,7 @@ def sampled_waterfall() -> Emitted:
         RECEIVED_US + 10_400,
         events=3,
     )
-    report_hop(emitted, leg, RAW_READ, onward)
+    report_hop(emitted, [leg], Reading(RAW_READ), onward)
     onward_origin = replace_traceparent(origin_of(request), leg.traceparent)
     Endings(emitted).report(part_of(onward_origin))
     return emitted
@@ -222,7 +222,12 @@ def test_an_unsampled_request_that_dies_on_the_way_is_rebuilt_up_to_there() -> N
     emitted = Emitted()
     origin = origin_of(begin(RECEIVED_US, is_sampled=False))
 
-    report_death(emitted, Arrival(origin, [DOOR], RAW_READ), "bad unit", RECEIVED_US + 9_100)
+    report_death(
+        emitted,
+        Arrival(origin, Trail().then(DOOR), Reading(RAW_READ)),
+        "bad unit",
+        RECEIVED_US + 9_100,
+    )
 
     assert emitted.names() == [
         "POST /v1/events",
@@ -275,7 +280,7 @@ def test_a_request_in_parts_is_rebuilt_whole_with_one_answer_and_one_root() -> N
 def test_a_trail_that_does_not_begin_at_the_door_is_not_rebuilt() -> None:
     emitted = Emitted(retro_slow_s=0.001)
     part = part_of(origin_of(begin(RECEIVED_US, is_sampled=False)))
-    part.arrival.trail = [NORMALIZE]
+    part.arrival.trail = Trail().then(NORMALIZE)
 
     Endings(emitted).report(part)
 
@@ -324,7 +329,12 @@ def test_one_part_of_an_unsampled_request_that_dies_makes_no_trace_of_its_own() 
     emitted = Emitted()
     origin = origin_of(begin(RECEIVED_US, is_sampled=False), is_last=False)
 
-    report_death(emitted, Arrival(origin, [DOOR], RAW_READ), "bad unit", RECEIVED_US + 9_100)
+    report_death(
+        emitted,
+        Arrival(origin, Trail().then(DOOR), Reading(RAW_READ)),
+        "bad unit",
+        RECEIVED_US + 9_100,
+    )
 
     assert emitted.spans == []
 

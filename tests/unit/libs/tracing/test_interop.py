@@ -11,6 +11,7 @@ from libs.tracing import Carried, sending
 from libs.tracing.context import SpanRef
 from libs.tracing.interop import Ends
 from libs.tracing.spans import Span
+from libs.tracing.trail import Trail
 from tests.emitted import Emitted
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -49,7 +50,7 @@ def test_only_the_ends_of_a_trace_are_ours() -> None:
 
 
 def test_what_is_sent_continues_the_record_that_was_read() -> None:
-    with sending(Emitted(kafka="contrib").policy, Carried(TRACEPARENT, "ttg=x", [])):
+    with sending(Emitted(kafka="contrib").policy, Carried(TRACEPARENT, "ttg=x", Trail())):
         current = trace.get_current_span().get_span_context()
     after = trace.get_current_span().get_span_context()
 
@@ -59,5 +60,5 @@ def test_what_is_sent_continues_the_record_that_was_read() -> None:
 
 
 def test_our_own_sends_have_no_current_span() -> None:
-    with sending(Emitted().policy, Carried(TRACEPARENT, "", [])):
+    with sending(Emitted().policy, Carried(TRACEPARENT, "", Trail())):
         assert not trace.get_current_span().get_span_context().is_valid

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from libs.tracing.policy import Policy
 from libs.tracing.sampling import Sampler
-from libs.tracing.settings import SamplingSettings
+from libs.tracing.settings import SamplingSettings, TraceSettings
 
 
 class Clock:
@@ -11,11 +12,13 @@ class Clock:
         return self.now_s
 
 
-def sampler(clock: Clock, *, ratio: float = 1.0, per_second_max: float = 10.0) -> Sampler:
+def sampler(
+    clock: Clock, *, ratio: float = 1.0, per_second_max: float = 10.0, is_on: bool = True
+) -> Sampler:
     settings = SamplingSettings.model_validate(
         {"OTEL_TRACES_SAMPLER_ARG": ratio, "TRACE_PER_SECOND_MAX": per_second_max}
     )
-    return Sampler(settings, clock)
+    return Sampler(settings, Policy(TraceSettings(), is_on=is_on), clock)
 
 
 def test_a_burst_is_cut_at_the_cap() -> None:
@@ -47,6 +50,10 @@ def test_a_rate_below_one_a_second_still_lets_traces_through() -> None:
 
     assert decide()
     assert not decide()
+
+
+def test_where_nothing_is_exported_nothing_is_sampled() -> None:
+    assert not sampler(Clock(), is_on=False).decide()
 
 
 def test_a_ratio_of_zero_traces_nothing() -> None:

@@ -11,6 +11,7 @@ from libs.tracing import (
     Ending,
     Operation,
     Read,
+    Reading,
     Stored,
     Written,
     begin,
@@ -79,9 +80,9 @@ def waterfall() -> Emitted:
     origin = FakeOrigin(request.traceparent(SEND_ID), request.tracestate)
     leg = legs([origin], Emitted().policy)[0]
     onward = replace(WRITTEN, topic="events.normalized", handed_us=6_000, acked_us=7_000)
-    report_hop(collected, leg, READ, onward)
+    report_hop(collected, [leg], Reading(READ), onward)
     last = legs([replace(origin, traceparent=leg.traceparent)], Emitted().policy)[0]
-    report_read(collected, last, replace(READ, topic="events.decorated"), 9_900)
+    report_read(collected, last, Reading(replace(READ, topic="events.decorated")), 9_900)
     report_store(collected, last, STORED)
     report_root(collected, last, Ending(stored=3), 9_900)
     return collected
@@ -137,7 +138,7 @@ def test_a_queue_is_never_negative() -> None:
     collected = Emitted()
     leg = legs([request_origin()], Emitted().policy)[0]
 
-    report_read(collected, leg, replace(READ, appended_us=9_000_000), 9_000)
+    report_read(collected, leg, Reading(replace(READ, appended_us=9_000_000)), 9_000)
 
     queue = collected.named("queue events.raw")
     assert queue.end_us - queue.start_us == 0
@@ -173,7 +174,7 @@ def test_a_trace_begun_elsewhere_goes_on_as_a_chain_without_a_root_of_ours() -> 
     foreign = FakeOrigin("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "")
     leg = legs([foreign], Emitted().policy)[0]
 
-    report_hop(collected, leg, READ, WRITTEN)
+    report_hop(collected, [leg], Reading(READ), WRITTEN)
     report_root(collected, leg, Ending(stored=1), 9_000)
 
     assert collected.named("process events.raw").parent_id == 0x00F067AA0BA902B7
@@ -208,9 +209,9 @@ def test_in_a_chain_each_hop_hangs_on_the_send_before_it() -> None:
     chained = Emitted(shape="chain")
     origin = request_origin()
     leg = legs([origin], chained.policy)[0]
-    report_hop(chained, leg, READ, replace(WRITTEN, topic="events.normalized"))
+    report_hop(chained, [leg], Reading(READ), replace(WRITTEN, topic="events.normalized"))
     last = legs([replace(origin, traceparent=leg.traceparent)], chained.policy)[0]
-    report_read(chained, last, replace(READ, topic="events.normalized"), 9_900)
+    report_read(chained, last, Reading(replace(READ, topic="events.normalized")), 9_900)
     report_root(chained, last, Ending(stored=3), 9_900)
 
     sent = chained.named("send events.normalized").ref.span_id
@@ -232,7 +233,7 @@ def test_a_queue_is_split_into_parts_that_add_up_and_are_never_negative() -> Non
     # The fetch was asked for before the record was there, and a clock was set back.
     moments = {"asked_us": 1_000, "fetched_us": 3_400, "polled_us": 3_000}
 
-    report_read(emitted, leg, replace(READ, **moments), 9_000)
+    report_read(emitted, leg, Reading(replace(READ, **moments)), 9_000)
 
     attributes = emitted.named("queue events.raw").attributes
     names = ("log", "fetch", "prefetch", "slot")
@@ -258,7 +259,7 @@ def test_clocks_that_disagree_do_not_hide_a_wait_and_are_told() -> None:
     leg = legs([request_origin()], emitted.policy)[0]
     ahead = replace(READ, sent_us=10_000_000, appended_us=500_000, started_us=1_000_000)
 
-    report_read(emitted, leg, ahead, 1_100_000)
+    report_read(emitted, leg, Reading(ahead), 1_100_000)
 
     queue = emitted.named("queue events.raw")
     assert queue.start_us == 500_999

@@ -83,7 +83,7 @@ async def house(**settings: object) -> AsyncGenerator[House]:
     ids = (f"00000000-0000-7000-8000-{n:012x}" for n in itertools.count())
     async with broker.producer() as producer:
         aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted(), asyncio.Event())
-        sampler = tracing.Sampler(chosen.sampling, time.monotonic, chosen.trusted)
+        sampler = tracing.Sampler(chosen.sampling, spans.policy, time.monotonic, chosen.trusted)
         door = Door(aggregator, sampler, spans, chosen, lambda: next(ids))
         yield House(door, aggregator, broker, spans)
         await aggregator.drain()
