@@ -24,7 +24,7 @@ _BEHIND_THE_DOOR = (SINK.stage, DECORATE.stage, NORMALIZE.stage)
 _BESIDE_THEM = ("kafka", "jaeger")
 _CONNECTIONS = 16
 _LOOK_AGAIN_S = 0.5
-# Longer than the 0.2 s between two exports: what is exported after the last row counts too.
+# Longer than the 0.5 s between two exports: what is exported after the last row counts too.
 _SETTLE_S = 0.6
 _STALL_LIMIT_S = 60.0
 

@@ -28,8 +28,8 @@ PORTS = 11
 UP_LIMIT_S = 1_800.0
 COMMAND_LIMIT_S = 180.0
 SEEN_LIMIT_S = 10.0
-# Longer than the 0.2 s between two exports of a stage.
-TICK_S = 0.3
+# Longer than the 0.5 s between two exports of a stage.
+TICK_S = 0.6
 QUIET_S = 1.0
 
 T = TypeVar("T")

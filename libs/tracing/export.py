@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections import deque
@@ -32,7 +33,7 @@ _LOSS_LOG_INTERVAL_S = 10.0
 # Of the time a stop may take, this is kept for ending a call that hangs.
 _CANCEL_LIMIT_S = 0.5
 # What an encoder, or a channel that is being closed, makes of spans that cannot be sent.
-_UNSENDABLE = (ValueError, TypeError, ArithmeticError)
+_UNSENDABLE = (ValueError, TypeError, ArithmeticError, struct.error)
 
 
 # How a failure is called in the log, by the kind of its span.
@@ -52,7 +53,7 @@ class Sender(Protocol):
     def send(self, spans: Sequence[Span]) -> bool:
         """Say whether the collector took them; waits for its answer.
 
-        Raises `ValueError`, `TypeError` or `ArithmeticError` if they cannot be sent as they are.
+        Raises one of `_UNSENDABLE` if they cannot be sent as they are.
         """
         ...
 

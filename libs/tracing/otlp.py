@@ -57,7 +57,10 @@ class Encoder:
         self._around: dict[Source, tuple[bytes, bytes]] = {}
 
     def encode(self, spans: Iterable[Span]) -> bytes:
-        """Encode spans of any processes as one request. Raises `ValueError` or `TypeError`."""
+        """Encode spans of any processes as one request.
+
+        Raises `TypeError`, `ValueError`, `OverflowError` or `struct.error` for what has none.
+        """
         places: dict[Source, list[bytes]] = {}
         for span in spans:
             places.setdefault(span.source or self._own, []).append(self._span(span))

@@ -24,8 +24,9 @@ class ExportSettings(BaseSettings):
     traces_exporter: Literal["otlp", "none"] = "otlp"
     # Off by default, because Jaeger takes traces only.
     metrics_exporter: Literal["otlp", "none"] = "none"
-    # A waterfall is looked at seconds after the request, so spans leave quickly.
-    bsp_schedule_delay: int = Field(default=200, ge=1)
+    # A waterfall is looked at seconds after the request, so spans leave soon; each call takes a
+    # millisecond, however few they are.
+    bsp_schedule_delay: int = Field(default=500, ge=1)
     # Spans past this are dropped and counted; the pipeline never waits for a collector. A full
     # queue takes about 64 MB.
     bsp_max_queue_size: int = Field(default=65_536, ge=1)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -265,6 +266,31 @@ async def test_a_refusal_for_good_is_counted_and_not_tried_again(variables: Vari
 
         assert await export(5) == Tally(failed=5)
     assert collector.refused == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"start_us": -1},
+        {"ref": SpanRef(1 << 128, 9, is_sampled=True)},
+        {"own": {"large": 1 << 63}},
+        {"own": {"text": "\ud800"}},
+        {"error_type": "\ud800"},
+    ],
+    ids=["time", "id", "number", "attribute", "status"],
+)
+async def test_a_span_that_has_no_encoding_costs_only_itself(
+    variables: Variables, broken: dict[str, object]
+) -> None:
+    span = Span("send", SpanRef(1, 9, is_sampled=True), 0, 1_000, 2_000)
+    with collecting() as collector:
+        variables(endpoint=at(collector))
+        async with outbox() as emitter:
+            emit(emitter, 5)
+            emitter.emit(replace(span, **broken))
+            emit(emitter, 5)
+
+        assert emitter.tally == Tally(exported=10, failed=1)
 
 
 async def test_a_collector_that_comes_back_gets_what_comes_then(variables: Variables) -> None:
