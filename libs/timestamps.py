@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -43,4 +44,11 @@ def written(time: datetime | float) -> str:
 
 def from_us(us: int) -> str:
     """Write microseconds since the epoch."""
-    return written(_EPOCH + timedelta(microseconds=us))
+    second, micros = divmod(us, 1_000_000)
+    return f"{_up_to_second(second)}.{micros:06d}Z"
+
+
+# Events of one moment are mostly of one second, and of few in a backlog.
+@lru_cache(maxsize=4_096)
+def _up_to_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
