@@ -11,6 +11,7 @@ SCHEMA_URL = Schemas.V1_44_0.value
 SCOPE = "ttg"
 NAMESPACE = "ttg"
 PIPELINE_SERVICE = "pipeline"
+OPERATOR_SERVICE = "ttg"
 
 # Headers of a record; each is replaced at every hop, never appended.
 TRACEPARENT = "traceparent"
@@ -28,6 +29,9 @@ COPY = "COPY"
 INSERT = "INSERT"
 COMMIT = "COMMIT"
 CONNECT = "CONNECT"
+# A dead letter that is sent again: in its new trace, and in the one it died in.
+REPLAY = "replay {topic}"
+REPLAYED = "replayed to {topic}"
 
 # Attributes of the semantic conventions.
 ERROR_TYPE = "error.type"
