@@ -12,7 +12,7 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
-from libs.stage import limit as limits
+from libs.stage.limit import DeadLetterLimit
 from libs.stage.reading import Replica, read_facts
 from libs.stage.retry import until_available
 from libs.stage.settings import DeadLetterSettings
@@ -51,7 +51,7 @@ class DeadLetters:
         self._producer = producer
         self._replica = replica
         self._emitter = emitter
-        self._limit = limits.DeadLetterLimit(settings or DeadLetterSettings())
+        self._limit = DeadLetterLimit(settings or DeadLetterSettings())
 
     async def bury(
         self, record: Record, batch: AnyBatch | None, reason: str, started_us: int
@@ -61,7 +61,7 @@ class DeadLetters:
         Raises `Unavailable` past the retry budget; nothing of the record is committed then. Past
         the limit of dead letters it never returns.
         """
-        await self._allow(record, 1.0)
+        await self._limit.allow(record, 1.0)
         ack = await self._write(record, record.value, record.headers, reason)
         origins = batch.origins if batch else [_unread_origin(record)]
         self._end_traces(record, batch, origins, reason, (started_us, ack.acked_us))
@@ -77,7 +77,7 @@ class DeadLetters:
 
         Raises, or does not return, as `bury` does.
         """
-        await self._allow(record, len(rejected) / len(batch.events))
+        await self._limit.allow(record, len(rejected) / len(batch.events))
         acks = await asyncio.gather(*(self._write_event(record, batch, one) for one in rejected))
         times_us = started_us, max(ack.acked_us for ack in acks)
         reasons = {rejection.index: rejection.reason for rejection in rejected}
@@ -85,10 +85,6 @@ class DeadLetters:
             places = range(origin.first, origin.first + origin.count)
             if all(place in reasons for place in places):
                 self._end_traces(record, batch, [origin], reasons[origin.first], times_us)
-
-    async def _allow(self, record: Record, share: float) -> None:
-        if reason := self._limit.refusal(record, share):
-            await limits.hold(record, reason)
 
     async def _write_event(self, record: Record, batch: AnyBatch, rejection: Rejection) -> Ack:
         origin = _origin_of(batch.origins, rejection.index)

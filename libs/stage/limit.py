@@ -6,11 +6,10 @@ on. So nothing has to be told of the records that are good.
 
 from __future__ import annotations
 
-import asyncio
-from typing import NoReturn
-
+import stamina
 import structlog
 
+from libs.errors import Unavailable
 from libs.kafka import Partition, Record
 from libs.stage.settings import DeadLetterSettings
 
@@ -18,6 +17,10 @@ _log = structlog.get_logger()
 
 # A stage that holds says so again and again: whoever looks at its log later must find it.
 _TELL_AGAIN_S = 60.0
+
+
+class LimitReached(Unavailable):
+    """What is away is an operator: one must repair what rejects the records, or lift the limit."""
 
 
 class DeadLetterLimit:
@@ -46,6 +49,28 @@ class DeadLetterLimit:
         self._dead[partition] = dead
         return self._too_many(dead, record.offset)
 
+    async def allow(self, record: Record, share: float) -> None:
+        """Count a record as `refusal` does; where that refuses, stop in place, and never return.
+
+        Nothing of the poll is committed then. It is no exit: the supervisor would start the stage
+        again, and each start would bury some more and send the good records of the poll once more.
+        As a wait it is seen by whoever looks at the retries of a stage.
+        """
+        reason = self.refusal(record, share)
+        if not reason:
+            return
+        async for trial in stamina.retry_context(
+            on=LimitReached,
+            attempts=None,
+            timeout=None,
+            wait_initial=_TELL_AGAIN_S,
+            wait_max=_TELL_AGAIN_S,
+            wait_jitter=0,
+        ):
+            with trial:
+                _tell(record, reason)
+                raise LimitReached(f"dead-letter limit reached: {reason}")
+
     def _too_many(self, dead: dict[int, float], offset: int) -> str:
         in_a_row_max = self._settings.consecutive_max
         if in_a_row_max and _in_a_row(dead, offset, in_a_row_max + 1) > in_a_row_max:
@@ -57,29 +82,22 @@ class DeadLetterLimit:
         return ""
 
 
-async def hold(record: Record, reason: str) -> NoReturn:
-    """Stop in place, with nothing of the poll committed, until the process is ended.
-
-    Not by an exit: the supervisor would start the stage again, and each start would bury some more
-    and send the good records of the poll once more. Here the topic waits for a human being.
-    """
-    while True:
-        _log.error(
-            "dead-letter limit reached",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=reason,
-            remedy="the stage waits and commits nothing: repair what rejects the records and"
-            " restart it; or, to bury them all, restart it with DEAD_LETTERS_CONSECUTIVE_MAX=0 and"
-            " DEAD_LETTERS_RATIO_MAX=1",
-        )
-        await asyncio.sleep(_TELL_AGAIN_S)
-
-
 def _in_a_row(dead: dict[int, float], offset: int, at_most: int) -> int:
     """Count the records right up to `offset` of which nothing has gone on."""
     count = 0
     while count < at_most and dead.get(offset - count, 0.0) >= 1:
         count += 1
     return count
+
+
+def _tell(record: Record, reason: str) -> None:
+    _log.error(
+        "dead-letter limit reached",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        reason=reason,
+        remedy="the stage waits and commits nothing: repair what rejects the records and restart"
+        " it; or, to bury them all, restart it with DEAD_LETTERS_CONSECUTIVE_MAX=0 and"
+        " DEAD_LETTERS_RATIO_MAX=1",
+    )

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+import stamina.instrumentation
+from stamina.instrumentation import RetryDetails
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -129,6 +131,28 @@ async def test_at_the_limit_the_stage_holds_and_commits_nothing_of_the_poll(
     (said,) = held(logs)
     assert (said["partition"], said["offset"]) == (PARTITION, 5)
     assert "DEAD_LETTERS_CONSECUTIVE_MAX=0" in said["remedy"]
+
+
+async def test_whoever_looks_at_the_retries_of_a_stage_sees_that_it_holds(
+    broker: MemoryBroker,
+) -> None:
+    for _ in range(50):
+        broker.append(junk())
+    hooks = stamina.instrumentation.get_on_retry_hooks()
+    seen: list[RetryDetails] = []
+
+    def see(details: RetryDetails) -> None:
+        seen.append(details)
+
+    stamina.instrumentation.set_on_retry_hooks([*hooks, see])
+    try:
+        await until_held(broker)
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(hooks)
+
+    (details,) = seen
+    assert "dead-letter limit reached: 5 records in a row" in str(details.caused_by)
+    assert details.wait_for == 60
 
 
 async def test_events_that_are_refused_one_by_one_meet_the_same_limit(broker: MemoryBroker) -> None:
