@@ -35,7 +35,7 @@ class DeadLetterSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DEAD_LETTERS_", frozen=True)
 
     # Records in a row of one partition, of each of which nothing goes on; 0: no limit.
-    consecutive_max: int = Field(default=100, ge=0)
+    consecutive_max: int = Field(default=100, ge=0, le=10_000)
     # The dead share of the last `window_records` records of one partition; 1: no limit. A partition
     # that has not had so many yet counts as if those before had been good.
     ratio_max: float = Field(default=0.5, ge=0, le=1)
