@@ -18,6 +18,8 @@ TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 TRAIL = "ttg-trail"
 TRACESTATE_MEMBER = "ttg"
+# Of a record that was sent again as it is: where the one was that died.
+REPLAY_OF = "ttg-replay-of"
 
 # Spans; those of COPY and INSERT have the name of the table behind them.
 ROOT = "time to glass"

@@ -96,7 +96,7 @@ def test_what_was_dead_is_stored_once_after_its_replay_and_both_traces_are_linke
     assert group["trace_ids"] == [old]
 
     dry = dlq(stack, "replay", "--trace", old, "--dry-run").stdout
-    assert "1 dead letters would be sent" in dry
+    assert "would be sent: 1 dead letter" in dry
     assert rows(stack, event_id) == 0
 
     new = replayed_as(dlq(stack, "replay", "--trace", old).stdout)
@@ -105,7 +105,7 @@ def test_what_was_dead_is_stored_once_after_its_replay_and_both_traces_are_linke
     third = replayed_as(dlq(stack, "replay", "--trace", old, "--again").stdout)
     last = eventually(lambda: stack.trace(third))
 
-    assert "1 letters are in the store already" in second
+    assert "in the store already, and left out without --again: 1 dead letter" in second
     assert rows(stack, event_id) == 1
     assert tags(roots(last)[0])[names.EVENTS_ALREADY_THERE] == 1
     shown = dlq(stack, "show", old).stdout

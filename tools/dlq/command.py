@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import cyclopts
@@ -22,7 +22,7 @@ from libs.tracing import names
 from services.topology import PIPELINE
 from tools.dlq import drawing, grouping
 from tools.dlq.letter import Letter
-from tools.dlq.reading import Found, Wanted, read
+from tools.dlq.reading import Found, Wanted, latest, read
 from tools.dlq.resend import Resent, resend
 from tools.env import StackEnv, load
 from tools.errors import OperatorError
@@ -101,6 +101,7 @@ def ls(*, selection: Selection = _ALL, json: Annotated[bool, _Flag] = False) -> 
     """
     wanted = selection.wanted()
     found = _find(load(), wanted, selection.among)
+    found = replace(found, letters=latest(found.letters))
     groups = grouping.groups(found)
     if json:
         _print([grouping.as_json(group, is_known=not found.unknown) for group in groups])
@@ -176,13 +177,16 @@ def replay(
     """
     wanted, env = selection.wanted(), load()
     found = _find(env, wanted, selection.among)
-    missing = [one for one in found.letters if again or not found.is_stored(one)]
+    letters = latest(found.letters)
+    missing = [one for one in letters if again or not found.is_stored(one)]
     chosen = missing[:limit]
     out = drawing.console()
-    if skipped := len(found.letters) - len(missing):
-        out.print(f"{skipped:,} letters are in the store already (--again sends these, too)")
+    if skipped := len(letters) - len(missing):
+        out.print(f"in the store already, and left out without --again: {drawing.counted(skipped)}")
     if dry_run or not chosen:
-        out.print(f"{len(chosen):,} dead letters would be sent" if chosen else "Nothing to send.")
+        out.print(
+            f"would be sent: {drawing.counted(len(chosen))}" if chosen else "Nothing to send."
+        )
         drawing.draw_plan(out, chosen)
         return 0
     resent = Resent()
@@ -190,7 +194,7 @@ def replay(
         _send(env, chosen, resent)
     finally:
         drawing.draw_resent(out, resent, env.jaeger_url)
-        out.print(f"{len(resent.sent):,} of {len(chosen):,} dead letters were sent again")
+        out.print(f"sent again: {len(resent.sent):,} of {drawing.counted(len(chosen))}")
     return 2 if resent.refused else 0
 
 
@@ -218,7 +222,7 @@ def _send(env: StackEnv, letters: list[Letter], resent: Resent) -> None:
             await resend(letters, servers, emitter, resent, step.update)
 
     try:
-        with Step(f"Sending {len(letters):,} dead letters again") as step:
+        with Step(f"Sending {drawing.counted(len(letters))} again") as step:
             asyncio.run(sending(step))
     except Unavailable as error:
         raise OperatorError(

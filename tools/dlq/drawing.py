@@ -33,8 +33,8 @@ def draw_groups(out: Console, groups: Sequence[Group], found: Found) -> None:
     letters, events = sum(g.letters for g in groups), sum(g.events for g in groups)
     stored = "?" if found.unknown else f"{sum(g.stored for g in groups):,}"
     out.print(
-        f"{letters:,} dead letters with {events:,} events that can be read,"
-        f" {stored} of them in the store by now\n"
+        f"{counted(letters)}; {events:,} of their events can be read,"
+        f" and {stored} of these are in the store by now\n"
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("letters", "events", "stored"):
@@ -98,6 +98,11 @@ def draw_plan(out: Console, letters: Sequence[Letter]) -> None:
         )
     if len(letters) > _LINES_MAX:
         out.print(f"and {len(letters) - _LINES_MAX:,} more")
+
+
+def counted(letters: int) -> str:
+    """Say how many."""
+    return f"{letters:,} dead letter{'' if letters == 1 else 's'}"
 
 
 def visible(text: str) -> str:

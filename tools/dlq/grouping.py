@@ -45,8 +45,8 @@ def groups(found: Found) -> list[Group]:
         Group(
             *key,
             letters=len(letters),
-            events=sum(len(letter.keys) for letter in letters),
-            stored=sum(map(found.count_stored, letters)),
+            events=len(keys := {key for letter in letters for key in letter.keys}),
+            stored=len(keys & found.stored.keys()),
             oldest_us=letters[0].dead_us,
             newest_us=letters[-1].dead_us,
             trace_ids=_examples(letters),

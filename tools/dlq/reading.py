@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from libs.errors import Rejected, Unavailable
 from libs.kafka import tail
+from libs.tracing import names
 from services.topology import DEAD_LETTER_TOPICS
 from tools.dlq import store
 from tools.dlq.letter import Key, Letter, of_record
@@ -30,13 +31,9 @@ class Found:
     is_cut: bool = False
     unknown: str = ""
 
-    def count_stored(self, letter: Letter) -> int:
-        """How many of a letter's events are in the store."""
-        return sum(key in self.stored for key in letter.keys)
-
     def is_stored(self, letter: Letter) -> bool:
         """Whether all of a letter's events are, so that nothing of it is missing any more."""
-        return bool(letter.keys) and self.count_stored(letter) == len(letter.keys)
+        return bool(letter.keys) and all(key in self.stored for key in letter.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +85,21 @@ async def _newest(env: StackEnv, topic: str, count: int) -> list[tail.Record]:
     except Rejected:
         # A topic that is not there holds no letters.
         return []
+
+
+def latest(letters: Iterable[Letter]) -> list[Letter]:
+    """Leave out what died again since, after a replay: of its letters only the last counts.
+
+    Else each replay of what still cannot be worked on would send twice as much as the one before.
+    """
+    ordered = list(letters)
+    again = {dict(letter.headers).get(names.REPLAY_OF, b"").decode() for letter in ordered}
+    by_event = {
+        (letter.topic, *(letter.keys or [letter.place])): letter
+        for letter in ordered
+        if letter.place not in again
+    }
+    return sorted(by_event.values(), key=lambda letter: letter.dead_us)
 
 
 def each_once(letters: Iterable[Letter]) -> list[Letter]:

@@ -21,7 +21,7 @@ CLIENT_ID = f"{names.OPERATOR_SERVICE}-0"
 _AT_ONCE = 100
 # An operator waits for it; a stage has more patience.
 _DELIVERY_TIMEOUT_S = 30.0
-_OURS = (names.TRACEPARENT, names.TRACESTATE, names.TRAIL)
+_OURS = (names.TRACEPARENT, names.TRACESTATE, names.TRAIL, names.REPLAY_OF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,11 @@ def _prepare_unread(letter: Letter, now_us: int) -> Prepared:
     died = letter.carried
     replay = tracing.begin_replay(died.traceparent, died.tracestate, now_us, has_root=False)
     others = [pair for pair in letter.headers if not _is_ours(pair[0])]
-    headers: Headers = [(names.TRACEPARENT, replay.traceparent.encode()), *others]
+    headers: Headers = [
+        (names.TRACEPARENT, replay.traceparent.encode()),
+        (names.REPLAY_OF, letter.place.encode()),
+        *others,
+    ]
     record = Outgoing(letter.topic, letter.partition, letter.value, headers, letter.key)
     return Prepared(letter, record, [replay])
 

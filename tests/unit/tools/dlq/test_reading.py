@@ -7,7 +7,7 @@ import pytest
 from tests.unit.tools.dlq.letters import REASON, batch, record
 from tools.dlq.grouping import as_json, groups, kind
 from tools.dlq.letter import of_record
-from tools.dlq.reading import Found, Wanted, each_once
+from tools.dlq.reading import Found, Wanted, each_once, latest
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,22 @@ def test_what_was_written_twice_after_a_crash_is_one_letter_and_the_newest() -> 
     assert each_once([*copies, another]) == [another, copies[1]]
 
 
+def test_of_an_event_that_died_again_only_the_last_letter_is_sent_again() -> None:
+    made = batch("a", "b")
+    deaths = [of_record(record(made, offset=n, appended_us=n)) for n in (1, 2, 3)]
+    other = of_record(record(batch("c"), offset=9, appended_us=1))
+
+    assert latest([*deaths, other]) == [other, deaths[2]]
+
+
+def test_of_a_record_that_could_not_be_read_again_only_the_last_letter_is_sent_again() -> None:
+    first = of_record(record(b"{broken", offset=1))
+    alike = of_record(record(b"{broken", offset=2))
+    again = of_record(record(b"{broken", ("ttg-replay-of", b"events.raw-3-1"), offset=3))
+
+    assert latest([first, alike, again]) == [alike, again]
+
+
 def test_a_reason_is_kept_without_what_is_of_one_event() -> None:
     assert kind(REASON) == "… TB is too large for a number of By"
     assert kind("the name '. .' holds only separators") == "the name … holds only separators"
@@ -61,7 +77,7 @@ def test_a_group_counts_letters_events_and_what_is_stored_by_now() -> None:
 
     (group,) = groups(found)
 
-    assert (group.letters, group.events, group.stored) == (3, 6, 3)
+    assert (group.letters, group.events, group.stored) == (3, 2, 1)
     assert (group.oldest_us, group.newest_us) == (1, 3)
     assert group.trace_ids[0] == letters[2].trace_ids[0]
     assert not found.is_stored(letters[0])

@@ -87,6 +87,7 @@ def test_what_cannot_be_read_goes_as_it_is_in_a_trace_that_has_no_root_to_wait_f
     assert made.record.value == b"{broken"
     assert made.record.headers == [
         ("traceparent", made.replays[0].traceparent.encode()),
+        ("ttg-replay-of", b"events.raw-3-17"),
         ("other", b"kept"),
     ]
     assert made.replays[0].root_id == 0
