@@ -1,6 +1,6 @@
 # The only door. Each target is one line; `ttg` and tools/setup.sh hold the logic.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-fast up down ps logs scale load trace headers bench clean
+.PHONY: help setup check test test-fast up down ps logs scale load trace headers dlq dlq-show dlq-replay bench clean
 TTG := .venv/bin/ttg
 # Settings given as `make load RATE=500` become options, those left out stay the command's own.
 opt = $(if $($(1)),--$(2) '$($(1))')
@@ -49,6 +49,15 @@ trace: setup ## draw the newest waterfall, or ID=<trace id>; rank SLOWEST=20; ju
 
 headers: setup ## print records with their headers (TOPIC=events.normalized)
 	@$(TTG) headers $(call arg,TOPIC)
+
+dlq: setup ## count dead letters by stage and reason (STAGE=… REASON=… TRACE=… JSON=1)
+	@$(TTG) dlq ls $(call opt,STAGE,stage) $(call opt,REASON,reason) $(call opt,TRACE,trace) $(if $(JSON),--json)
+
+dlq-show: setup ## print dead letters in full (ID=<trace id>, or ID=events.raw-3-17)
+	@$(TTG) dlq show $(call arg,ID)
+
+dlq-replay: setup ## send them again, same ids, new trace (TRACE=… STAGE=… REASON=… LIMIT=1 DRY=1 AGAIN=1)
+	@$(TTG) dlq replay $(call opt,TRACE,trace) $(call opt,STAGE,stage) $(call opt,REASON,reason) $(call opt,LIMIT,limit) $(if $(DRY),--dry-run) $(if $(AGAIN),--again)
 
 bench: setup ## measure what tracing costs (EVENTS=500000 ROUNDS=3 WRITE=docs/benchmarks.md)
 	@.venv/bin/python -m bench tracing $(call opt,EVENTS,events) $(call opt,ROUNDS,rounds) $(call opt,WRITE,write)

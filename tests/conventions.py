@@ -29,6 +29,19 @@ _READING: Types = {
     names.MESSAGING_GROUP: str,
     names.MESSAGING_CLIENT_ID: str,
 }
+_SENDING: Types = {
+    names.MESSAGING_SYSTEM: str,
+    names.MESSAGING_OPERATION_NAME: str,
+    names.MESSAGING_OPERATION_TYPE: str,
+    names.MESSAGING_DESTINATION: str,
+    names.MESSAGING_CLIENT_ID: str,
+    names.RECORD_EVENTS: int,
+}
+_SEND_PARTS: Types = {
+    names.SEND_AGGREGATE_SECONDS: float,
+    names.SEND_BUFFER_SECONDS: float,
+    names.SEND_ACK_SECONDS: float,
+}
 _DATABASE: Types = {
     names.DB_SYSTEM: str,
     names.DB_NAMESPACE: str,
@@ -53,21 +66,8 @@ def _of_topic(topic: str, reader: str, writer: str) -> dict[str, Convention]:
         names.SEND.format(topic=topic): Convention(
             SpanKind.PRODUCER,
             (writer,),
-            {
-                names.MESSAGING_SYSTEM: str,
-                names.MESSAGING_OPERATION_NAME: str,
-                names.MESSAGING_OPERATION_TYPE: str,
-                names.MESSAGING_DESTINATION: str,
-                names.MESSAGING_CLIENT_ID: str,
-                names.RECORD_EVENTS: int,
-            },
-            {
-                names.MESSAGING_PARTITION: str,
-                names.MESSAGING_OFFSET: int,
-                names.SEND_AGGREGATE_SECONDS: float,
-                names.SEND_BUFFER_SECONDS: float,
-                names.SEND_ACK_SECONDS: float,
-            },
+            _SENDING,
+            {names.MESSAGING_PARTITION: str, names.MESSAGING_OFFSET: int, **_SEND_PARTS},
         ),
         names.QUEUE.format(topic=topic): Convention(
             SpanKind.INTERNAL,
@@ -97,6 +97,19 @@ def _of_topic(topic: str, reader: str, writer: str) -> dict[str, Convention]:
             },
             {names.REDELIVERED: str},
         ),
+    }
+
+
+def _of_replay(topic: str) -> dict[str, Convention]:
+    sent = _SENDING | {names.DEAD_LETTER_REASON: str}
+    place: Types = {names.MESSAGING_PARTITION: str, names.MESSAGING_OFFSET: int}
+    way_on: Types = {names.MESSAGING_SYSTEM: str, names.MESSAGING_DESTINATION: str, **place}
+    operator = (names.OPERATOR_SERVICE,)
+    return {
+        names.REPLAY.format(topic=topic): Convention(
+            SpanKind.PRODUCER, operator, {**sent, **place}, _SEND_PARTS
+        ),
+        names.REPLAYED.format(topic=topic): Convention(SpanKind.INTERNAL, operator, way_on),
     }
 
 
@@ -131,6 +144,9 @@ CONVENTIONS: dict[str, Convention] = {
     **_of_topic(INGEST.writes, NORMALIZE.stage, INGEST.stage),
     **_of_topic(NORMALIZE.writes, DECORATE.stage, NORMALIZE.stage),
     **_of_topic(DECORATE.writes, SINK.stage, DECORATE.stage),
+    **_of_replay(INGEST.writes),
+    **_of_replay(NORMALIZE.writes),
+    **_of_replay(DECORATE.writes),
     f"{names.COPY} event": Convention(SpanKind.CLIENT, (SINK.stage,), {**_DATABASE, **_OF_TABLE}),
     f"{names.INSERT} event": Convention(SpanKind.CLIENT, (SINK.stage,), {**_DATABASE, **_OF_TABLE}),
     names.COMMIT: Convention(SpanKind.CLIENT, (SINK.stage,), _DATABASE),

@@ -25,6 +25,7 @@ COMMANDS = {
         "Draw a waterfall, rank the slowest, judge by a budget.",
     ),
     "headers": ("tools.headers:headers", "Print records with their headers."),
+    "dlq": ("tools.dlq.command:app", "List, show and replay dead letters."),
     "topics": ("tools.topics:app", "Create the pipeline's topics."),
     "clean": ("tools.clean:clean", "Stop the pipeline and remove its data."),
 }

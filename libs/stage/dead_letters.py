@@ -12,8 +12,10 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
+from libs.stage.limit import DeadLetterLimit
 from libs.stage.reading import Replica, read_facts
 from libs.stage.retry import until_available
+from libs.stage.settings import DeadLetterSettings
 
 _log = structlog.get_logger()
 
@@ -23,7 +25,14 @@ _REASON_CHARS_MAX = 1_000
 # its own topic for as long as that keeps records.
 _CUT_VALUE_BYTES = 262_144
 _KEPT_WHEN_CUT = frozenset(
-    ("dlq.stage", "dlq.error.message", "dlq.orig.topic", "dlq.orig.partition", "dlq.orig.offset")
+    (
+        "dlq.stage",
+        "dlq.error.message",
+        "dlq.orig.topic",
+        "dlq.orig.partition",
+        "dlq.orig.offset",
+        "dlq.orig.timestamp",
+    )
 )
 
 AnyBatch = RawBatch | NormalBatch | DecoratedBatch
@@ -32,18 +41,27 @@ AnyBatch = RawBatch | NormalBatch | DecoratedBatch
 class DeadLetters:
     """Writes the dead letters of one stage, durably, and ends the traces that end there."""
 
-    def __init__(self, producer: Producer, replica: Replica, emitter: tracing.Emitter) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        replica: Replica,
+        emitter: tracing.Emitter,
+        settings: DeadLetterSettings | None = None,
+    ) -> None:
         self._producer = producer
         self._replica = replica
         self._emitter = emitter
+        self._limit = DeadLetterLimit(settings or DeadLetterSettings())
 
     async def bury(
         self, record: Record, batch: AnyBatch | None, reason: str, started_us: int
     ) -> None:
         """Dead-letter a whole record, as it came; `batch` is `None` if it could not be read.
 
-        Raises `Unavailable` past the retry budget; nothing of the record is committed then.
+        Raises `Unavailable` past the retry budget; nothing of the record is committed then. Past
+        the limit of dead letters it never returns.
         """
+        await self._limit.allow(record, 1.0)
         ack = await self._write(record, record.value, record.headers, reason)
         origins = batch.origins if batch else [_unread_origin(record)]
         self._end_traces(record, batch, origins, reason, (started_us, ack.acked_us))
@@ -55,7 +73,11 @@ class DeadLetters:
     async def bury_events(
         self, record: Record, batch: AnyBatch, rejected: Sequence[Rejection], started_us: int
     ) -> None:
-        """Dead-letter some events of a record, each as a record of its own with its origin."""
+        """Dead-letter some events of a record, each as a record of its own with its origin.
+
+        Raises, or does not return, as `bury` does.
+        """
+        await self._limit.allow(record, len(rejected) / len(batch.events))
         acks = await asyncio.gather(*(self._write_event(record, batch, one) for one in rejected))
         times_us = started_us, max(ack.acked_us for ack in acks)
         reasons = {rejection.index: rejection.reason for rejection in rejected}
@@ -113,6 +135,8 @@ class DeadLetters:
             ("dlq.orig.topic", record.topic.encode()),
             ("dlq.orig.partition", str(record.partition).encode()),
             ("dlq.orig.offset", str(record.offset).encode()),
+            # Kafka's own, in ms: the ids of a foreign record's events are made with it.
+            ("dlq.orig.timestamp", str(record.appended_us // 1000).encode()),
         ]
 
     def _end_traces(

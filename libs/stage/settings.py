@@ -27,3 +27,16 @@ class StageSettings(BaseSettings):
     def _check_failpoints(cls, text: str) -> str:
         read_failpoints(text)
         return text
+
+
+class DeadLetterSettings(BaseSettings):
+    """`DEAD_LETTERS_*`: where a stage stops instead of burying more; the same for all stages."""
+
+    model_config = SettingsConfigDict(env_prefix="DEAD_LETTERS_", frozen=True)
+
+    # Records in a row of one partition, of each of which nothing goes on; 0: no limit.
+    consecutive_max: int = Field(default=100, ge=0, le=10_000)
+    # The dead share of the last `window_records` records of one partition; 1: no limit. A partition
+    # that has not had so many yet counts as if those before had been good.
+    ratio_max: float = Field(default=0.5, ge=0, le=1)
+    window_records: int = Field(default=1_000, ge=1, le=10_000)

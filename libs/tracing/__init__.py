@@ -49,6 +49,11 @@ from libs.tracing.host import host_id as host_id
 from libs.tracing.interop import sending as sending
 from libs.tracing.meters import Meters as Meters
 from libs.tracing.policy import Policy as Policy
+from libs.tracing.replay import (
+    Replay as Replay,
+    begin_replay as begin_replay,
+    report_replay as report_replay,
+)
 from libs.tracing.retro import Arrival as Arrival
 from libs.tracing.sampling import Sampler as Sampler
 from libs.tracing.settings import SamplingSettings as SamplingSettings

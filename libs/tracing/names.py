@@ -11,12 +11,15 @@ SCHEMA_URL = Schemas.V1_44_0.value
 SCOPE = "ttg"
 NAMESPACE = "ttg"
 PIPELINE_SERVICE = "pipeline"
+OPERATOR_SERVICE = "ttg"
 
 # Headers of a record; each is replaced at every hop, never appended.
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 TRAIL = "ttg-trail"
 TRACESTATE_MEMBER = "ttg"
+# Of a record that was sent again as it is: where the one was that died.
+REPLAY_OF = "ttg-replay-of"
 
 # Spans; those of COPY and INSERT have the name of the table behind them.
 ROOT = "time to glass"
@@ -28,6 +31,9 @@ COPY = "COPY"
 INSERT = "INSERT"
 COMMIT = "COMMIT"
 CONNECT = "CONNECT"
+# A dead letter that is sent again: in its new trace, and in the one it died in.
+REPLAY = "replay {topic}"
+REPLAYED = "replayed to {topic}"
 
 # Attributes of the semantic conventions.
 ERROR_TYPE = "error.type"

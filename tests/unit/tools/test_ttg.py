@@ -61,6 +61,6 @@ def test_the_list_of_commands_says_what_each_is_for() -> None:
         assert line.split(",")[0].rstrip(".") in listed
 
 
-@pytest.mark.parametrize("name", ["load", "trace", "headers"])
+@pytest.mark.parametrize("name", ["load", "trace", "headers", "dlq ls", "dlq show", "dlq replay"])
 def test_the_help_of_a_command_shows_how_it_is_called(name: str) -> None:
-    assert f"    ttg {name}" in printed(name, "--help")
+    assert f"    ttg {name}" in printed(*name.split(), "--help")
