@@ -16,7 +16,7 @@ from libs.tracing.context import (
     parse_traceparent,
 )
 from libs.tracing.facts import Written
-from libs.tracing.hop import send_span
+from libs.tracing.hop import send_attributes, send_span
 from libs.tracing.spans import Emitter, Span
 
 
@@ -68,9 +68,9 @@ def begin_replay(
 def report_replay(emitter: Emitter, replay: Replay, written: Written, reason: str) -> None:
     """Emit both ends of a replay, each with a link to the other; `reason` is why it had died."""
     root = SpanRef(replay.trace_id, replay.root_id, is_sampled=True)
-    begun = send_span(root, replay.span_id, written)
+    begun = send_span(root, replay.span_id, written, send_attributes(written))
     begun.name = names.REPLAY.format(topic=written.topic)
-    begun.attributes[names.DEAD_LETTER_REASON] = reason
+    begun.own[names.DEAD_LETTER_REASON] = reason
     if replay.died is not None:
         begun.links = (replay.died,)
         emitter.emit(_way_on(replay.died, replay.died_glass, begun, written))
@@ -86,7 +86,7 @@ def _way_on(died: SpanRef, glass: Glass | None, begun: Span, written: Written) -
         parent_id=parent_id if died.is_sampled else 0,
         start_us=written.handed_us,
         end_us=written.acked_us,
-        attributes={
+        own={
             names.MESSAGING_SYSTEM: "kafka",
             names.MESSAGING_DESTINATION: written.topic,
             names.MESSAGING_PARTITION: str(written.partition),

@@ -54,7 +54,7 @@ def prepare(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
     replays = [tracing.begin_replay(o.traceparent, o.tracestate, now_us) for o in origins]
     again = [_again(origin, one) for origin, one in zip(origins, replays, strict=True)]
     batch = msgspec.structs.replace(_timed(letter.batch), origins=again)
-    headers = tracing.write_headers(again, [_stop(now_us)], policy)
+    headers = tracing.write_headers(again, tracing.Trail().then(_stop(now_us)), policy)
     record = Outgoing(letter.topic, letter.partition, encode(batch), headers, letter.key)
     return Prepared(letter, record, replays)
 
@@ -110,7 +110,7 @@ async def _send(
     try:
         prepared = prepare(letter, handed_us, emitter.policy)
         begun = prepared.replays[0]
-        context = tracing.Carried(begun.traceparent, begun.tracestate, [])
+        context = tracing.Carried(begun.traceparent, begun.tracestate, tracing.Trail())
         with tracing.sending(emitter.policy, context):
             acked = await producer.send(prepared.record)
         ack = await acked

@@ -56,7 +56,7 @@ def test_each_origin_has_a_new_trace_and_the_headers_are_those_of_the_door() -> 
     assert len({o.trace_id for o in (*origins, *two.origins)}) == 4
     carried = tracing.read_headers(made.record.headers)
     assert carried.traceparent == made.replays[0].traceparent
-    assert [(stop.stage, stop.read) for stop in carried.trail] == [("ttg", "")]
+    assert [(stop.stage, stop.read) for stop in carried.trail.stops] == [("ttg", "")]
 
 
 def test_an_event_without_a_time_keeps_the_one_it_would_have_had() -> None:
