@@ -48,6 +48,7 @@ from libs.tracing.host import host_id as host_id
 from libs.tracing.interop import sending as sending
 from libs.tracing.meters import Meters as Meters
 from libs.tracing.policy import Policy as Policy
+from libs.tracing.recording import carried_ids as carried_ids
 from libs.tracing.retro import Arrival as Arrival
 from libs.tracing.sampling import Sampler as Sampler
 from libs.tracing.settings import SamplingSettings as SamplingSettings

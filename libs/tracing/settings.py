@@ -24,6 +24,7 @@ class ExportSettings(BaseSettings):
     traces_exporter: Literal["otlp", "none"] = "otlp"
     # Off by default, because Jaeger takes traces only.
     metrics_exporter: Literal["otlp", "none"] = "none"
+    logs_exporter: Literal["otlp", "none"] = "none"
     # A waterfall is looked at seconds after the request, so spans leave quickly.
     bsp_schedule_delay: int = Field(default=200, ge=1)
     # Spans past this are dropped and counted; the pipeline never waits for a collector. A full
@@ -50,8 +51,15 @@ class ExportSettings(BaseSettings):
     exporter_otlp_traces_certificate: FilePath | None = None
     exporter_otlp_headers: SecretStr = SecretStr("")
     exporter_otlp_traces_headers: SecretStr = SecretStr("")
+    exporter_otlp_metrics_headers: SecretStr = SecretStr("")
+    exporter_otlp_logs_headers: SecretStr = SecretStr("")
 
-    @field_validator("exporter_otlp_headers", "exporter_otlp_traces_headers")
+    @field_validator(
+        "exporter_otlp_headers",
+        "exporter_otlp_traces_headers",
+        "exporter_otlp_metrics_headers",
+        "exporter_otlp_logs_headers",
+    )
     @classmethod
     def _check_headers(cls, headers: SecretStr) -> SecretStr:
         # The SDK would log such a header, and with it a key.
