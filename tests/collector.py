@@ -178,13 +178,7 @@ class Collector(TraceServiceServicer):
     @property
     def spans(self) -> list[Received]:
         """All spans that were taken, in the order they came."""
-        return [
-            Received(_origin(of_resource, of_scope), span)
-            for call in self.calls
-            for of_resource in call.request.resource_spans
-            for of_scope in of_resource.scope_spans
-            for span in of_scope.spans
-        ]
+        return [span for call in self.calls for span in received(call.request)]
 
     def Export(
         self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
@@ -228,6 +222,16 @@ def collecting(
         collector.release()
         collector.logs.release()
         server.stop(grace=None).wait()
+
+
+def received(request: ExportTraceServiceRequest) -> list[Received]:
+    """The spans of one export, in their order."""
+    return [
+        Received(_origin(of_resource, of_scope), span)
+        for of_resource in request.resource_spans
+        for of_scope in of_resource.scope_spans
+        for span in of_scope.spans
+    ]
 
 
 def _origin(of_resource: Any, of_scope: Any) -> Origin:

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import structlog
 from grpc import Compression
+
+# The underscores are OpenTelemetry's own: its logs may still change, so its version is pinned.
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter

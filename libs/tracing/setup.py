@@ -38,7 +38,7 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
     release = version("time-to-glass")
     meters, ends = no_meters(), list[Callable[[], object]]()
     if settings.metrics_exporter == "otlp":
-        meters, end = measuring(resource(own, release), settings.compression)
+        meters, end = measuring(resource(own, release), release, settings.compression)
         ends.append(end)
     recorder = None
     if settings.logs_exporter == "otlp":
