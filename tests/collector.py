@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
+    LogsServiceServicer,
+    add_LogsServiceServicer_to_server,
+)
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -26,7 +34,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
     add_TraceServiceServicer_to_server,
 )
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -45,15 +54,52 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Received:
-    """One span, with what its process says of itself."""
+class Origin:
+    """What a process says of itself with all that it exports."""
 
     resource: dict[str, Any]
+    scope: InstrumentationScope
+    schema_urls: frozenset[str]
+
+    @property
+    def service(self) -> str:
+        return str(self.resource.get("service.name"))
+
+
+@dataclass(frozen=True)
+class Received:
+    """One span, and whose it is."""
+
+    origin: Origin
     span: Span
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        return self.origin.resource
 
     @property
     def attributes(self) -> dict[str, Any]:
         return plain(self.span.attributes)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure, as it was at one moment, and whose it is."""
+
+    origin: Origin
+    metric: Metric
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One log record, and whose it is."""
+
+    origin: Origin
+    record: LogRecord
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return plain(self.record.attributes)
 
 
 class MetricsCollector(MetricsServiceServicer):
@@ -69,15 +115,51 @@ class MetricsCollector(MetricsServiceServicer):
         return ExportMetricsServiceResponse()
 
     @property
-    def metrics(self) -> list[Metric]:
+    def measured(self) -> list[Measured]:
         """All that was taken, in the order it came."""
         return [
-            metric
+            Measured(_origin(of_resource, of_scope), metric)
             for request in self.requests
             for of_resource in request.resource_metrics
             for of_scope in of_resource.scope_metrics
             for metric in of_scope.metrics
         ]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The same, without whose it is."""
+        return [measured.metric for measured in self.measured]
+
+
+class LogsCollector(LogsServiceServicer):
+    """Takes log records; slowly, if the test wants it so."""
+
+    def __init__(self) -> None:
+        self.requests: list[ExportLogsServiceRequest] = []
+        self.delay_s: float | None = 0.0
+        self._stopped = threading.Event()
+
+    def Export(
+        self, request: ExportLogsServiceRequest, context: grpc.ServicerContext
+    ) -> ExportLogsServiceResponse:
+        self._stopped.wait(self.delay_s)
+        self.requests.append(request)
+        return ExportLogsServiceResponse()
+
+    @property
+    def records(self) -> list[Recorded]:
+        """All that was taken, in the order it came."""
+        return [
+            Recorded(_origin(of_resource, of_scope), record)
+            for request in self.requests
+            for of_resource in request.resource_logs
+            for of_scope in of_resource.scope_logs
+            for record in of_scope.log_records
+        ]
+
+    def release(self) -> None:
+        """Let calls that hang go on."""
+        self._stopped.set()
 
 
 class Collector(TraceServiceServicer):
@@ -90,18 +172,13 @@ class Collector(TraceServiceServicer):
         self.delay_s: float | None = 0.0
         self.refusal: grpc.StatusCode | None = None
         self.measures = MetricsCollector()
+        self.logs = LogsCollector()
         self._stopped = threading.Event()
 
     @property
     def spans(self) -> list[Received]:
         """All spans that were taken, in the order they came."""
-        return [
-            Received(plain(of_resource.resource.attributes), span)
-            for call in self.calls
-            for of_resource in call.request.resource_spans
-            for of_scope in of_resource.scope_spans
-            for span in of_scope.spans
-        ]
+        return [span for call in self.calls for span in received(call.request)]
 
     def Export(
         self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
@@ -132,6 +209,7 @@ def collecting(
     server = grpc.server(ThreadPoolExecutor(_WORKERS), options=options)
     add_TraceServiceServicer_to_server(collector, server)
     add_MetricsServiceServicer_to_server(collector.measures, server)
+    add_LogsServiceServicer_to_server(collector.logs, server)
     address = f"{HOST}:{port}"
     if credentials is None:
         collector.port = server.add_insecure_port(address)
@@ -142,7 +220,23 @@ def collecting(
         yield collector
     finally:
         collector.release()
+        collector.logs.release()
         server.stop(grace=None).wait()
+
+
+def received(request: ExportTraceServiceRequest) -> list[Received]:
+    """The spans of one export, in their order."""
+    return [
+        Received(_origin(of_resource, of_scope), span)
+        for of_resource in request.resource_spans
+        for of_scope in of_resource.scope_spans
+        for span in of_scope.spans
+    ]
+
+
+def _origin(of_resource: Any, of_scope: Any) -> Origin:
+    schema_urls = frozenset((of_resource.schema_url, of_scope.schema_url))
+    return Origin(plain(of_resource.resource.attributes), of_scope.scope, schema_urls)
 
 
 def plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:

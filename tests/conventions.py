@@ -1,4 +1,4 @@
-"""What each span must look like: its kind, its attributes with their types, and whose it is.
+"""What each span must look like: its kind, its attributes, whose it is, and what it hangs on.
 
 Semantic conventions 1.44.0 for messaging, databases and HTTP; ours live under `ttg.`. A span that
 is not here, or an attribute that its row does not have, is a defect.
@@ -21,6 +21,7 @@ Types = dict[str, type]
 # On any span.
 _ALWAYS: Types = {names.ERROR_TYPE: str, names.RETRO: bool}
 
+_KAFKA = {names.MESSAGING_SYSTEM: "kafka"}
 _READING: Types = {
     names.MESSAGING_SYSTEM: str,
     names.MESSAGING_DESTINATION: str,
@@ -29,14 +30,7 @@ _READING: Types = {
     names.MESSAGING_GROUP: str,
     names.MESSAGING_CLIENT_ID: str,
 }
-_SENDING: Types = {
-    names.MESSAGING_SYSTEM: str,
-    names.MESSAGING_OPERATION_NAME: str,
-    names.MESSAGING_OPERATION_TYPE: str,
-    names.MESSAGING_DESTINATION: str,
-    names.MESSAGING_CLIENT_ID: str,
-    names.RECORD_EVENTS: int,
-}
+_OPERATION: Types = {names.MESSAGING_OPERATION_NAME: str, names.MESSAGING_OPERATION_TYPE: str}
 _SEND_PARTS: Types = {
     names.SEND_AGGREGATE_SECONDS: float,
     names.SEND_BUFFER_SECONDS: float,
@@ -52,64 +46,134 @@ _OF_TABLE: Types = {names.DB_COLLECTION: str, names.DB_BATCH_SIZE: int}
 
 
 @dataclass(frozen=True)
+class Row:
+    """The attributes that a thing must have and may have, and what some of them always say."""
+
+    required: Types
+    optional: Types = field(default_factory=dict[str, type])
+    values: Attributes = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True)
+class Place:
+    """The span that one hangs on, and the one it is linked to, by name; empty for none."""
+
+    parent: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
 class Convention:
-    """What holds for the spans of one name."""
+    """What holds for the spans of one name: in each of the two shapes it has its place.
+
+    `may_begin` says that it may hang on a span of somebody else, `may_link` that it may be linked
+    to one.
+    """
 
     kind: SpanKind
     services: tuple[str, ...]
-    required: Types
-    optional: Types = field(default_factory=dict[str, type])
+    row: Row
+    glass: Place
+    chain: Place
+    may_begin: bool = False
+    may_link: bool = False
 
 
-def _of_topic(topic: str, reader: str, writer: str) -> dict[str, Convention]:
+def _send(topic: str, writer: str, parent: str) -> Convention:
+    row = Row(
+        {
+            names.MESSAGING_SYSTEM: str,
+            **_OPERATION,
+            names.MESSAGING_DESTINATION: str,
+            names.MESSAGING_CLIENT_ID: str,
+            names.RECORD_EVENTS: int,
+        },
+        {names.MESSAGING_PARTITION: str, names.MESSAGING_OFFSET: int, **_SEND_PARTS},
+        {**_KAFKA, **dict.fromkeys(_OPERATION, "send"), names.MESSAGING_DESTINATION: topic},
+    )
+    return Convention(SpanKind.PRODUCER, (writer,), row, Place(parent), Place(parent))
+
+
+def _queue(topic: str, reader: str) -> Convention:
+    row = Row(
+        {**_READING, names.QUEUE_SECONDS: float},
+        {
+            names.LAG_RECORDS: int,
+            names.QUEUE_LOG_SECONDS: float,
+            names.QUEUE_FETCH_SECONDS: float,
+            names.QUEUE_PREFETCH_SECONDS: float,
+            names.QUEUE_SLOT_SECONDS: float,
+            names.CLOCK_SKEW_SECONDS: float,
+            names.REDELIVERED: str,
+        },
+        {**_KAFKA, names.MESSAGING_DESTINATION: topic, names.MESSAGING_GROUP: reader},
+    )
+    glass, chain = Place(names.ROOT), Place(names.SEND.format(topic=topic))
+    return Convention(SpanKind.INTERNAL, (reader,), row, glass, chain, may_begin=True)
+
+
+def _process(topic: str, reader: str) -> Convention:
+    row = Row(
+        {
+            **_READING,
+            **_OPERATION,
+            names.ORIGIN_EVENTS: int,
+            names.RECORD_EVENTS: int,
+            names.RECORD_ORIGINS: int,
+            names.ATTEMPT: int,
+        },
+        {names.REDELIVERED: str},
+        {
+            **_KAFKA,
+            **dict.fromkeys(_OPERATION, "process"),
+            names.MESSAGING_DESTINATION: topic,
+            names.MESSAGING_GROUP: reader,
+        },
+    )
+    send = names.SEND.format(topic=topic)
+    glass, chain = Place(names.ROOT, link=send), Place(send)
+    return Convention(SpanKind.CONSUMER, (reader,), row, glass, chain, may_begin=True)
+
+
+def _of_topic(topic: str, writer: str, reader: str, before: str) -> dict[str, Convention]:
     return {
-        names.SEND.format(topic=topic): Convention(
-            SpanKind.PRODUCER,
-            (writer,),
-            _SENDING,
-            {names.MESSAGING_PARTITION: str, names.MESSAGING_OFFSET: int, **_SEND_PARTS},
-        ),
-        names.QUEUE.format(topic=topic): Convention(
-            SpanKind.INTERNAL,
-            (reader,),
-            {**_READING, names.QUEUE_SECONDS: float},
-            {
-                names.LAG_RECORDS: int,
-                names.QUEUE_LOG_SECONDS: float,
-                names.QUEUE_FETCH_SECONDS: float,
-                names.QUEUE_PREFETCH_SECONDS: float,
-                names.QUEUE_SLOT_SECONDS: float,
-                names.CLOCK_SKEW_SECONDS: float,
-                names.REDELIVERED: str,
-            },
-        ),
-        names.PROCESS.format(topic=topic): Convention(
-            SpanKind.CONSUMER,
-            (reader,),
-            {
-                **_READING,
-                names.MESSAGING_OPERATION_NAME: str,
-                names.MESSAGING_OPERATION_TYPE: str,
-                names.ORIGIN_EVENTS: int,
-                names.RECORD_EVENTS: int,
-                names.RECORD_ORIGINS: int,
-                names.ATTEMPT: int,
-            },
-            {names.REDELIVERED: str},
-        ),
+        names.SEND.format(topic=topic): _send(topic, writer, before),
+        names.QUEUE.format(topic=topic): _queue(topic, reader),
+        names.PROCESS.format(topic=topic): _process(topic, reader),
     }
 
 
+def _of_database(operation: str, types: Types) -> Convention:
+    row = Row(types, values={names.DB_SYSTEM: "postgresql", names.DB_OPERATION: operation})
+    place = Place(names.PROCESS.format(topic=SINK.reads))
+    return Convention(SpanKind.CLIENT, (SINK.stage,), row, place, place)
+
+
 def _of_replay(topic: str) -> dict[str, Convention]:
-    sent = _SENDING | {names.DEAD_LETTER_REASON: str}
-    place: Types = {names.MESSAGING_PARTITION: str, names.MESSAGING_OFFSET: int}
-    way_on: Types = {names.MESSAGING_SYSTEM: str, names.MESSAGING_DESTINATION: str, **place}
-    operator = (names.OPERATOR_SERVICE,)
+    where: Types = {names.MESSAGING_PARTITION: str, names.MESSAGING_OFFSET: int}
+    said = {**_KAFKA, names.MESSAGING_DESTINATION: topic}
+    begun = Row(
+        {
+            names.MESSAGING_SYSTEM: str,
+            **_OPERATION,
+            names.MESSAGING_DESTINATION: str,
+            names.MESSAGING_CLIENT_ID: str,
+            names.RECORD_EVENTS: int,
+            names.DEAD_LETTER_REASON: str,
+            **where,
+        },
+        _SEND_PARTS,
+        {**said, **dict.fromkeys(_OPERATION, "send")},
+    )
+    way_on = Row({names.MESSAGING_SYSTEM: str, names.MESSAGING_DESTINATION: str, **where}, {}, said)
+    root, operator = Place(names.ROOT), (names.OPERATOR_SERVICE,)
+    replay, replayed = names.REPLAY.format(topic=topic), names.REPLAYED.format(topic=topic)
+    linked = Place(names.ROOT, replay)
     return {
-        names.REPLAY.format(topic=topic): Convention(
-            SpanKind.PRODUCER, operator, {**sent, **place}, _SEND_PARTS
+        replay: Convention(
+            SpanKind.PRODUCER, operator, begun, root, root, may_begin=True, may_link=True
         ),
-        names.REPLAYED.format(topic=topic): Convention(SpanKind.INTERNAL, operator, way_on),
+        replayed: Convention(SpanKind.INTERNAL, operator, way_on, linked, linked, may_begin=True),
     }
 
 
@@ -117,62 +181,73 @@ CONVENTIONS: dict[str, Convention] = {
     names.ROOT: Convention(
         SpanKind.INTERNAL,
         (names.PIPELINE_SERVICE,),
-        {
-            names.SHAPE: str,
-            names.TENANT: str,
-            names.REQUEST_EVENTS: int,
-            names.EVENTS_STORED: int,
-            names.EVENTS_ALREADY_THERE: int,
-            names.EVENTS_DEAD_LETTERED: int,
-        },
-        {names.DEAD_LETTER_REASON: str},
+        Row(
+            {
+                names.SHAPE: str,
+                names.TENANT: str,
+                names.REQUEST_EVENTS: int,
+                names.EVENTS_STORED: int,
+                names.EVENTS_ALREADY_THERE: int,
+                names.EVENTS_DEAD_LETTERED: int,
+            },
+            {names.DEAD_LETTER_REASON: str},
+        ),
+        Place(""),
+        Place(""),
+        may_begin=True,
     ),
     names.SERVER: Convention(
         SpanKind.SERVER,
         (INGEST.stage,),
-        {
-            names.HTTP_METHOD: str,
-            names.HTTP_ROUTE: str,
-            names.HTTP_STATUS: int,
-            names.URL_PATH: str,
-            names.URL_SCHEME: str,
-            names.TENANT: str,
-            names.ORIGIN_EVENTS: int,
-        },
-        {names.HTTP_BODY_BYTES: int},
+        Row(
+            {
+                names.HTTP_METHOD: str,
+                names.HTTP_ROUTE: str,
+                names.HTTP_STATUS: int,
+                names.URL_PATH: str,
+                names.URL_SCHEME: str,
+                names.TENANT: str,
+                names.ORIGIN_EVENTS: int,
+            },
+            {names.HTTP_BODY_BYTES: int},
+            {names.HTTP_METHOD: "POST"},
+        ),
+        Place(names.ROOT),
+        Place(names.ROOT),
+        may_link=True,
     ),
-    **_of_topic(INGEST.writes, NORMALIZE.stage, INGEST.stage),
-    **_of_topic(NORMALIZE.writes, DECORATE.stage, NORMALIZE.stage),
-    **_of_topic(DECORATE.writes, SINK.stage, DECORATE.stage),
+    **_of_topic(INGEST.writes, INGEST.stage, NORMALIZE.stage, names.SERVER),
+    **_of_topic(
+        NORMALIZE.writes,
+        NORMALIZE.stage,
+        DECORATE.stage,
+        names.PROCESS.format(topic=NORMALIZE.reads),
+    ),
+    **_of_topic(
+        DECORATE.writes, DECORATE.stage, SINK.stage, names.PROCESS.format(topic=DECORATE.reads)
+    ),
     **_of_replay(INGEST.writes),
     **_of_replay(NORMALIZE.writes),
     **_of_replay(DECORATE.writes),
-    f"{names.COPY} event": Convention(SpanKind.CLIENT, (SINK.stage,), {**_DATABASE, **_OF_TABLE}),
-    f"{names.INSERT} event": Convention(SpanKind.CLIENT, (SINK.stage,), {**_DATABASE, **_OF_TABLE}),
-    names.COMMIT: Convention(SpanKind.CLIENT, (SINK.stage,), _DATABASE),
-    names.CONNECT: Convention(SpanKind.CLIENT, (SINK.stage,), _DATABASE),
+    f"{names.COPY} event": _of_database(names.COPY, {**_DATABASE, **_OF_TABLE}),
+    f"{names.INSERT} event": _of_database(names.INSERT, {**_DATABASE, **_OF_TABLE}),
+    names.COMMIT: _of_database(names.COMMIT, _DATABASE),
+    names.CONNECT: _of_database(names.CONNECT, _DATABASE),
 }
 
 _TOPIC: Types = {names.MESSAGING_SYSTEM: str, names.MESSAGING_DESTINATION: str}
 _GROUP: Types = {**_TOPIC, names.MESSAGING_GROUP: str}
 
-# The attributes of each measure; all of them are in seconds but for the two that count.
+# The attributes of each measure; all of them are in seconds but for the two that count. Of what
+# failed each has `error.type`, too.
 MEASURES: dict[str, Types] = {
     names.PIPELINE_DURATION: {},
     names.HOP_QUEUE_DURATION: {**_GROUP, names.QUEUE_PART: str},
     names.HOP_SEND_DURATION: {**_TOPIC, names.SEND_PART: str},
     names.PROCESS_DURATION: {**_GROUP, names.MESSAGING_OPERATION_NAME: str},
     names.CONSUMED_MESSAGES: {**_GROUP, names.MESSAGING_OPERATION_NAME: str},
-    names.CLIENT_OPERATION_DURATION: {
-        **_TOPIC,
-        names.MESSAGING_OPERATION_NAME: str,
-        names.MESSAGING_OPERATION_TYPE: str,
-    },
-    names.SENT_MESSAGES: {
-        **_TOPIC,
-        names.MESSAGING_OPERATION_NAME: str,
-        names.MESSAGING_OPERATION_TYPE: str,
-    },
+    names.CLIENT_OPERATION_DURATION: {**_TOPIC, **_OPERATION},
+    names.SENT_MESSAGES: {**_TOPIC, **_OPERATION},
     names.HTTP_REQUEST_DURATION: {
         names.HTTP_METHOD: str,
         names.HTTP_ROUTE: str,
@@ -185,18 +260,39 @@ MEASURES: dict[str, Types] = {
         names.DB_OPERATION: str,
     },
 }
+COUNTERS = {names.SENT_MESSAGES, names.CONSUMED_MESSAGES}
 
-RESOURCE: Types = {
-    names.SERVICE_NAME: str,
-    names.SERVICE_NAMESPACE: str,
-    names.SERVICE_INSTANCE: str,
-    names.SERVICE_VERSION: str,
-    names.HOST_ID: str,
-    names.HOST_IP: str,
-    "telemetry.sdk.language": str,
-    "telemetry.sdk.name": str,
-    "telemetry.sdk.version": str,
+_EXCEPTION = Row({names.EXCEPTION_TYPE: str}, {names.EXCEPTION_MESSAGE: str})
+
+# The attributes of each log record.
+RECORDS: dict[str, Row] = {
+    names.SEND_EXCEPTION: _EXCEPTION,
+    names.PROCESS_EXCEPTION: _EXCEPTION,
+    names.DB_EXCEPTION: _EXCEPTION,
+    names.DEAD_LETTER: Row(
+        {
+            names.MESSAGING_DESTINATION: str,
+            names.MESSAGING_PARTITION: str,
+            names.MESSAGING_OFFSET: int,
+            names.DEAD_LETTER_REASON: str,
+        }
+    ),
 }
+
+RESOURCE = Row(
+    {
+        names.SERVICE_NAME: str,
+        names.SERVICE_NAMESPACE: str,
+        names.SERVICE_INSTANCE: str,
+        names.SERVICE_VERSION: str,
+        names.HOST_ID: str,
+        names.HOST_IP: str,
+        "telemetry.sdk.language": str,
+        "telemetry.sdk.name": str,
+        "telemetry.sdk.version": str,
+    },
+    values={names.SERVICE_NAMESPACE: names.NAMESPACE},
+)
 
 
 def violations(name: str, kind: SpanKind, service: str, attributes: Attributes) -> Iterator[str]:
@@ -209,25 +305,30 @@ def violations(name: str, kind: SpanKind, service: str, attributes: Attributes) 
         yield f"{name}: is {kind.name}, must be {convention.kind.name}"
     if service not in convention.services:
         yield f"{name}: is of {service}, must be of {convention.services}"
-    known = {**_ALWAYS, **convention.optional, **convention.required}
-    for attribute in convention.required.keys() - attributes.keys():
-        yield f"{name}: lacks {attribute}"
+    yield from attribute_violations(name, convention.row, attributes, _ALWAYS)
+
+
+def attribute_violations(
+    what: str, row: Row, attributes: Attributes, always: Types | None = None
+) -> Iterator[str]:
+    """Say which attributes a row does not allow, and which of its own are not there."""
+    known = {**(always or {}), **row.optional, **row.required}
+    for attribute in row.required.keys() - attributes.keys():
+        yield f"{what}: lacks {attribute}"
     for attribute, value in attributes.items():
         if attribute not in known:
-            yield f"{name}: has {attribute}, which is not declared"
-        elif not _is_of(value, known[attribute]):
-            yield f"{name}: {attribute} is {value!r}, must be {known[attribute].__name__}"
-
-
-def _is_of(value: object, wanted: type) -> bool:
-    return type(value) is wanted
+            yield f"{what}: has {attribute}, which is not declared"
+        elif type(value) is not known[attribute]:
+            yield f"{what}: {attribute} is {value!r}, must be {known[attribute].__name__}"
+        elif value != row.values.get(attribute, value):
+            yield f"{what}: {attribute} is {value!r}, must be {row.values[attribute]!r}"
 
 
 def declared_attributes() -> set[str]:
-    """Every attribute that some span or measure may have."""
-    rows = CONVENTIONS.values()
-    of_spans = {name for row in rows for name in {**row.required, **row.optional}}
-    return {*_ALWAYS, *of_spans, *(name for types in MEASURES.values() for name in types)}
+    """Every attribute that some span, measure or record may have."""
+    rows = [*(convention.row for convention in CONVENTIONS.values()), *RECORDS.values()]
+    of_rows = {name for row in rows for name in {**row.required, **row.optional}}
+    return {*_ALWAYS, *of_rows, *(name for types in MEASURES.values() for name in types)}
 
 
 def constants() -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from libs.tracing import names
 from services.topology import TOPICS
+from tests.stack import Stack
 
 WATERFALL = Counter(
     [
@@ -34,3 +35,17 @@ def span_names(trace: dict[str, Any]) -> Counter[str]:
 def warnings(trace: dict[str, Any]) -> list[str]:
     """What Jaeger finds wrong with it."""
     return [warning for span in trace["spans"] for warning in span["warnings"] or ()]
+
+
+def parent_of(trace: dict[str, Any], name: str) -> str:
+    """The name of the span that the one span of a name hangs on."""
+    by_id = {span["spanID"]: span["operationName"] for span in trace["spans"]}
+    (span,) = [span for span in trace["spans"] if span["operationName"] == name]
+    (parent,) = [ref["spanID"] for ref in span["references"] if ref["refType"] == "CHILD_OF"]
+    return by_id[parent]
+
+
+def with_spans(stack: Stack, trace_id: str, *wanted: str) -> dict[str, Any] | None:
+    """Ask Jaeger for a trace; `None` until it has spans of these names."""
+    trace = stack.trace_now(trace_id)
+    return trace if trace and span_names(trace) >= Counter(wanted) else None

@@ -104,7 +104,7 @@ class DeadLetters:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            trace_id=tracing.read_headers(headers).trace_id,
+            **tracing.carried_ids(tracing.read_headers(headers).traceparent),
             reason=reason[:_REASON_CHARS_MAX],
         )
         # A record that died before may come again by a replay: one death is told, the last.

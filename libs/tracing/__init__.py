@@ -49,6 +49,7 @@ from libs.tracing.host import host_id as host_id
 from libs.tracing.interop import sending as sending
 from libs.tracing.meters import Meters as Meters
 from libs.tracing.policy import Policy as Policy
+from libs.tracing.recording import carried_ids as carried_ids
 from libs.tracing.replay import (
     Replay as Replay,
     begin_replay as begin_replay,

@@ -20,9 +20,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanKind
 
+from libs.tracing import names
 from libs.tracing.meters import Meters, no_meters
 from libs.tracing.otlp import Encoder
 from libs.tracing.policy import Policy
+from libs.tracing.recording import log_ids
 from libs.tracing.settings import ExportSettings
 from libs.tracing.spans import Span
 
@@ -38,8 +40,9 @@ _UNSENDABLE = (ValueError, TypeError, ArithmeticError, struct.error)
 
 # How a failure is called in the log, by the kind of its span.
 _FAILURES = {
-    SpanKind.PRODUCER: "messaging.send.exception",
-    SpanKind.CONSUMER: "messaging.process.exception",
+    SpanKind.PRODUCER: names.SEND_EXCEPTION,
+    SpanKind.CONSUMER: names.PROCESS_EXCEPTION,
+    SpanKind.CLIENT: names.DB_EXCEPTION,
 }
 
 
@@ -248,8 +251,7 @@ class Outbox:
 def _tell_failure(span: Span) -> None:
     _log.warning(
         _FAILURES[span.kind],
-        trace_id=f"{span.ref.trace_id:032x}",
-        span_id=f"{span.ref.span_id:016x}",
+        **log_ids(span.ref),
         span=span.name,
         exception_type=span.error_type,
         exception_message=span.error_text,

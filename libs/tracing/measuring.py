@@ -15,7 +15,9 @@ from libs.tracing import names
 from libs.tracing.meters import Meters
 
 
-def measuring(resource: Resource, compression: Compression) -> tuple[Meters, Callable[[], object]]:
+def measuring(
+    resource: Resource, release: str, compression: Compression
+) -> tuple[Meters, Callable[[], object]]:
     """Make the instruments, and what exports them once more and ends them; that may hang.
 
     They are exported every `OTEL_METRIC_EXPORT_INTERVAL`.
@@ -33,5 +35,5 @@ def measuring(resource: Resource, compression: Compression) -> tuple[Meters, Cal
             )
         ],
     )
-    meter = provider.get_meter(names.SCOPE, schema_url=names.SCHEMA_URL)
+    meter = provider.get_meter(names.SCOPE, release, names.SCHEMA_URL)
     return Meters(meter), provider.shutdown

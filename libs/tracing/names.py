@@ -78,6 +78,14 @@ PIPELINE_DURATION = "ttg.pipeline.duration"
 HOP_QUEUE_DURATION = "ttg.hop.queue.duration"
 HOP_SEND_DURATION = "ttg.hop.send.duration"
 
+# Records of failures, and what they say of an exception.
+SEND_EXCEPTION = "messaging.send.exception"
+PROCESS_EXCEPTION = "messaging.process.exception"
+DB_EXCEPTION = "db.client.operation.exception"
+DEAD_LETTER = "ttg.dead_letter"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+
 # Attributes of ours; those that end in `part` are of measures.
 SHAPE = "ttg.shape"
 RETRO = "ttg.retro"

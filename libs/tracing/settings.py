@@ -24,6 +24,7 @@ class ExportSettings(BaseSettings):
     traces_exporter: Literal["otlp", "none"] = "otlp"
     # Off by default, because Jaeger takes traces only.
     metrics_exporter: Literal["otlp", "none"] = "none"
+    logs_exporter: Literal["otlp", "none"] = "none"
     # A waterfall is looked at seconds after the request, so spans leave soon; each call takes a
     # millisecond, however few they are.
     bsp_schedule_delay: int = Field(default=500, ge=1)
@@ -51,8 +52,15 @@ class ExportSettings(BaseSettings):
     exporter_otlp_traces_certificate: FilePath | None = None
     exporter_otlp_headers: SecretStr = SecretStr("")
     exporter_otlp_traces_headers: SecretStr = SecretStr("")
+    exporter_otlp_metrics_headers: SecretStr = SecretStr("")
+    exporter_otlp_logs_headers: SecretStr = SecretStr("")
 
-    @field_validator("exporter_otlp_headers", "exporter_otlp_traces_headers")
+    @field_validator(
+        "exporter_otlp_headers",
+        "exporter_otlp_traces_headers",
+        "exporter_otlp_metrics_headers",
+        "exporter_otlp_logs_headers",
+    )
     @classmethod
     def _check_headers(cls, headers: SecretStr) -> SecretStr:
         # The SDK would log such a header, and with it a key.

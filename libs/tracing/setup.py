@@ -17,6 +17,7 @@ from libs.tracing.measuring import measuring
 from libs.tracing.meters import no_meters
 from libs.tracing.otlp import Encoder, resource
 from libs.tracing.policy import Policy
+from libs.tracing.recording import Recorder
 from libs.tracing.settings import ExportSettings
 from libs.tracing.spans import Emitter, NoEmitter, Source
 
@@ -37,8 +38,12 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
     release = version("time-to-glass")
     meters, ends = no_meters(), list[Callable[[], object]]()
     if settings.metrics_exporter == "otlp":
-        meters, end = measuring(resource(own, release), settings.compression)
+        meters, end = measuring(resource(own, release), release, settings.compression)
         ends.append(end)
+    recorder = None
+    if settings.logs_exporter == "otlp":
+        recorder = Recorder(resource(own, release), release, settings.compression)
+        ends.append(recorder.end)
     if policy.is_contrib:
         ends.append(interop.instrument(resource(own, release), settings.compression))
     sender = OtlpSender(Encoder(own, release, settings), settings)
@@ -51,6 +56,8 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
             asyncio.to_thread(outbox.stop, _FLUSH_LIMIT_S),
             *(leave_behind(end, _FLUSH_LIMIT_S) for end in ends),
         )
+        if recorder is not None:
+            recorder.tell()
 
 
 def _check_protobuf() -> None:

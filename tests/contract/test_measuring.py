@@ -10,6 +10,7 @@ from libs import tracing
 from libs.tracing.context import SpanRef
 from libs.tracing.facts import Operation, Stored
 from tests.collector import Collector, collecting, plain
+from tests.conformance import origin_violations
 from tests.conventions import MEASURES
 from tests.unit.libs.tracing.test_meters import READ, WRITTEN
 
@@ -34,6 +35,8 @@ async def test_every_measure_is_as_it_is_declared(monkeypatch: pytest.MonkeyPatc
         await measure(monkeypatch, collector.port)
 
     assert {metric.name for metric in collector.measures.metrics} == MEASURES.keys()
+    for measured in collector.measures.measured:
+        assert list(origin_violations(measured.origin)) == []
     for metric in collector.measures.metrics:
         points = getattr(metric, metric.WhichOneof("data") or "").data_points
         for point in points:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from libs.tracing import names
 from services.topology import PIPELINE, TOPICS
 from tests.stack import Stack, eventually, parents, roots, running
-from tests.waterfalls import WATERFALL, span_names, tags, warnings
+from tests.waterfalls import WATERFALL, parent_of, span_names, tags, warnings, with_spans
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
@@ -31,14 +29,6 @@ def shaped(tmp_path_factory: pytest.TempPathFactory, **settings: str) -> Iterato
 def chained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with shaped(tmp_path_factory, TRACE_SHAPE="chain") as stack:
         yield stack
-
-
-def parent_of(trace: dict[str, Any], name: str) -> str:
-    """The name of the span that a span hangs on."""
-    by_id = {span["spanID"]: span["operationName"] for span in trace["spans"]}
-    (span,) = [span for span in trace["spans"] if span["operationName"] == name]
-    (parent,) = [ref["spanID"] for ref in span["references"] if ref["refType"] == "CHILD_OF"]
-    return by_id[parent]
 
 
 def test_in_a_chain_each_hop_hangs_on_the_send_before_it(chained: Stack) -> None:
@@ -94,8 +84,3 @@ def test_the_package_for_aiokafka_can_make_the_spans_instead(
     assert printed.count("traceparent=") == 1
     assert printed.count("tracestate=") == 1
     assert trace_id in printed
-
-
-def with_spans(stack: Stack, trace_id: str, *wanted: str) -> dict[str, Any] | None:
-    trace = stack.trace_now(trace_id)
-    return trace if trace and span_names(trace) >= Counter(wanted) else None

@@ -1,21 +1,18 @@
-"""Traces of many requests, of slow ones that were not sampled, and of foreign producers."""
+"""Traces of many requests, and of those that were not sampled but slow or failed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from libs import kafka
-from libs.kafka import KafkaSettings, Outgoing
 from libs.tracing import names
-from services.topology import DECORATE, PIPELINE, TOPICS
+from services.topology import DECORATE, PIPELINE
 from tests.door import KEY, SecondDoor, second_door
 from tests.stack import Stack, eventually, http, parents, roots
 from tests.waterfalls import WATERFALL, span_names, tags, warnings
@@ -126,41 +123,6 @@ def test_an_unsampled_request_that_fails_is_told_afterwards(stack: Stack) -> Non
     assert answer.body["sampled"] is False
     assert tags(root)["error.type"] == "dead_lettered"
     assert (tags(root)[names.EVENTS_STORED], tags(root)[names.EVENTS_DEAD_LETTERED]) == (1, 1)
-
-
-def test_a_foreign_producers_trace_goes_on_to_the_rows(stack: Stack) -> None:
-    trace_id, span_id, event_id = uuid.uuid4().hex, "00f067aa0ba902b7", str(uuid.uuid4())
-    value = msgspec.json.encode({"name": "probe", "value": 1, "event_id": event_id})
-    headers = [
-        ("traceparent", f"00-{trace_id}-{span_id}-01".encode()),
-        ("tracestate", b"vendor=1"),
-    ]
-
-    async def write() -> None:
-        settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
-        async with kafka.producer(settings, "test") as producer:
-            await (await producer.send(Outgoing(TOPICS[0], 5, value, headers)))
-
-    asyncio.run(write())
-
-    (event,) = eventually(lambda: stack.events(f"event_id={event_id}"))
-    assert event["trace_id"] == trace_id
-    process = [names.PROCESS.format(topic=topic) for topic in TOPICS]
-    trace = eventually(lambda: with_spans(stack, trace_id, *process, names.COMMIT))
-    by_name = {span["operationName"]: span for span in trace["spans"]}
-    first = by_name[names.PROCESS.format(topic=TOPICS[0])]
-    assert {reference["spanID"] for reference in first["references"]} == {span_id}
-    later = by_name[names.PROCESS.format(topic=TOPICS[1])]
-    sent = by_name[names.SEND.format(topic=TOPICS[1])]
-    assert {reference["spanID"] for reference in later["references"]} == {sent["spanID"]}
-    printed = stack.ttg("headers", TOPICS[2], "--count", "50").stdout
-    (line,) = [line for line in printed.splitlines() if trace_id in line and "traceparent=" in line]
-    assert "tracestate=vendor=1" in line
-
-
-def with_spans(stack: Stack, trace_id: str, *wanted: str) -> dict[str, Any] | None:
-    trace = stack.trace_now(trace_id)
-    return trace if trace and span_names(trace) >= Counter(wanted) else None
 
 
 def test_the_critical_path_explains_requests_and_they_are_ranked_and_judged_by_it(

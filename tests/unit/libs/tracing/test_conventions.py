@@ -11,6 +11,7 @@ from libs.tracing import names
 from tests.conventions import (
     CONVENTIONS,
     MEASURES,
+    RECORDS,
     RESOURCE,
     constants,
     declared_attributes,
@@ -21,7 +22,9 @@ DOCUMENT = (Path(__file__).parents[4] / "docs" / "tracing.md").read_text()
 
 
 def test_every_name_of_an_attribute_is_declared_with_its_type() -> None:
-    assert constants() - declared_attributes() - RESOURCE.keys() - MEASURES.keys() == set()
+    declared = declared_attributes() | RESOURCE.required.keys() | MEASURES.keys() | RECORDS.keys()
+
+    assert constants() - declared == set()
 
 
 @pytest.mark.parametrize("name", sorted(declared_attributes()))
@@ -36,6 +39,11 @@ def test_the_document_shows_every_span(name: str) -> None:
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_the_document_tells_of_every_measure(name: str) -> None:
+    assert f"`{name}`" in DOCUMENT
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_document_tells_of_every_record(name: str) -> None:
     assert f"`{name}`" in DOCUMENT
 
 

@@ -30,14 +30,12 @@ def test_headers_that_the_sdk_reads_are_taken(
     ExportSettings()
 
 
-@pytest.mark.parametrize(
-    "variable", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"]
-)
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_", "LOGS_"])
 @pytest.mark.parametrize("headers", ["s3cret", "api-key: s3cret", "a=1,s3cret", 'api-key="s3cret"'])
 def test_headers_that_the_sdk_would_log_are_refused_without_telling_them(
-    monkeypatch: pytest.MonkeyPatch, variable: str, headers: str
+    monkeypatch: pytest.MonkeyPatch, signal: str, headers: str
 ) -> None:
-    monkeypatch.setenv(variable, headers)
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}HEADERS", headers)
 
     with pytest.raises(ValidationError, match="must be name=value") as refused:
         ExportSettings()
