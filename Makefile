@@ -50,8 +50,8 @@ trace: setup ## draw the newest waterfall, or ID=<trace id>; rank SLOWEST=20; ju
 headers: setup ## print records with their headers (TOPIC=events.normalized)
 	@$(TTG) headers $(call arg,TOPIC)
 
-bench: setup ## measure what tracing costs (EVENTS=500000 ROUNDS=3 WRITE=docs/benchmarks.md)
-	@.venv/bin/python -m bench tracing $(call opt,EVENTS,events) $(call opt,ROUNDS,rounds) $(call opt,WRITE,write)
+bench: setup ## measure what tracing costs, or a bad WHAT=collector (EVENTS=500000 ROUNDS=3 WRITE=docs/benchmarks.md)
+	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call opt,EVENTS,events) $(call opt,ROUNDS,rounds) $(call opt,WRITE,write)
 
 clean: $(TTG) ## stop it and remove its data
 	@$(TTG) clean
