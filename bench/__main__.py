@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m bench tracing`."""
+"""The command line of the benchmarks: `python -m bench tracing`, `python -m bench collector`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ app = cyclopts.App(
     help="Measure the pipeline on a stack of its own, which is removed afterwards.",
     help_format="plaintext",
     version_flags=[],
+    default_parameter=cyclopts.Parameter(negative=()),
 )
 app.command("bench.tracing:tracing", name="tracing", help="Measure what tracing costs.")
+app.command(
+    "bench.collector:collector", name="collector", help="Measure what a bad collector costs."
+)
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 from rich.console import Console
@@ -11,8 +12,6 @@ from rich.table import Table
 
 from bench.machine import Machine
 from bench.results import Line, Run, Spread
-
-_HEAD = ("tracing", "1,000 events/s", "ratio", "wanted", "CPU µs", "ratio", "Jaeger")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,36 +25,72 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     titles: dict[str, str]
     wanted: dict[str, dict[str, float]]
     lines: list[Line]
+    remarks: list[str]
     runs: list[Run]
 
 
-def draw(console: Console, report: Report) -> None:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a report, and the ratio that is wanted of it."""
+
+    line: Line
+    wanted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the tables."""
+
+    title: str
+    cell: Callable[[Row], str]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The columns of the tables, and a sentence on what they show."""
+
+    columns: Sequence[Column]
+    legend: str
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Return the titles."""
+        return tuple(column.title for column in self.columns)
+
+
+RATIO = Column("ratio", lambda row: ranged(row.line.throughput_ratio, ".3f"))
+WANTED = Column("wanted", lambda row: f"{row.wanted:.2f}" if row.wanted else "")
+CPU = Column("CPU µs", lambda row: f"{row.line.stages_us_per_event.median:.1f}")
+CPU_RATIO = Column("ratio", lambda row: f"{row.line.cpu_ratio.median:.3f}")
+
+
+def draw(console: Console, report: Report, view: View) -> None:
     """Print how it was measured, and a table for each part."""
-    for text in preamble(report):
+    for text in preamble(report, view):
         console.print(text, highlight=False)
-    for title, cells in _tables(report):
-        table = Table(*_HEAD, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for title, cells in _tables(report, view):
+        table = Table(*view.head, box=None, padding=(0, 1, 0, 0), pad_edge=False)
         for column in table.columns[1:]:
             column.justify = "right"
         for row in cells:
             table.add_row(*row)
         console.print(f"\n{title}", highlight=False)
         console.print(table)
-    for text in losses(report):
+    for text in report.remarks:
         console.print(f"\n{text}", highlight=False)
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Report, view: View) -> str:
     """Write the same as a part of a document."""
-    texts = ["\n".join(preamble(report))]
-    for title, cells in _tables(report):
-        written = [f"| {' | '.join(row)} |" for row in (_HEAD, *cells)]
-        written.insert(1, "|---|" + "---:|" * (len(_HEAD) - 1))
+    texts = ["\n".join(preamble(report, view))]
+    for title, cells in _tables(report, view):
+        written = [f"| {' | '.join(row)} |" for row in (view.head, *cells)]
+        written.insert(1, "|---|" + "---:|" * (len(view.head) - 1))
         texts.append("\n".join((f"{title}:", "", *written)))
-    return "\n\n".join((*texts, *losses(report))) + "\n"
+    return "\n\n".join((*texts, *report.remarks)) + "\n"
 
 
-def preamble(report: Report) -> Iterator[str]:
+def preamble(report: Report, view: View) -> Iterator[str]:
     """Say where, when and how it was measured."""
     machine = report.machine
     yield (
@@ -66,17 +101,8 @@ def preamble(report: Report) -> Iterator[str]:
     yield (
         f"{report.events:,} events a run, {report.batch} a request and at most "
         f"{report.record_events} a record; {report.rounds} rounds, interleaved. Medians, with the "
-        "lowest and the highest; ratios are taken round by round. CPU is that of the stages for "
-        "one event, and beside it Jaeger's."
+        f"lowest and the highest; ratios are taken round by round. {view.legend}"
     )
-
-
-def losses(report: Report) -> Iterator[str]:
-    """Say which numbers are of less than all spans."""
-    for line in report.lines:
-        if line.spans_lost:
-            sent = line.spans_exported + line.spans_lost
-            yield f"{line.variant}, {line.part}: {line.spans_lost:,} of {sent:,} spans were lost."
 
 
 def put(document: str, name: str, section: str) -> str:
@@ -89,28 +115,17 @@ def put(document: str, name: str, section: str) -> str:
     return f"{document.rstrip()}\n\n{marked}\n"
 
 
-def _tables(report: Report) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
-    for part, title in report.titles.items():
-        lines = [line for line in report.lines if line.part == part]
-        wanted = report.wanted.get(part, {})
-        if lines:
-            yield title, [_cells(line, wanted.get(line.variant)) for line in lines]
-
-
-def _cells(line: Line, wanted: float | None) -> tuple[str, ...]:
-    return (
-        line.variant,
-        _ranged(line.events_per_s, ".1f", 1e3),
-        _ranged(line.throughput_ratio, ".3f"),
-        f"{wanted:.2f}" if wanted else "",
-        f"{line.stages_us_per_event.median:.1f}",
-        f"{line.cpu_ratio.median:.3f}",
-        f"{line.jaeger_us_per_event.median:.1f}",
-    )
-
-
-def _ranged(spread: Spread, form: str, unit: float = 1) -> str:
+def ranged(spread: Spread, form: str, unit: float = 1) -> str:
+    """Write the median, and the lowest and the highest if they differ."""
     median, lowest, highest = (
         format(value / unit, form) for value in (spread.median, spread.lowest, spread.highest)
     )
     return median if lowest == highest else f"{median} ({lowest}-{highest})"
+
+
+def _tables(report: Report, view: View) -> Iterator[tuple[str, list[list[str]]]]:
+    for part, title in report.titles.items():
+        wanted = report.wanted.get(part, {})
+        rows = [Row(line, wanted.get(line.variant)) for line in report.lines if line.part == part]
+        if rows:
+            yield title, [[column.cell(row) for column in view.columns] for row in rows]

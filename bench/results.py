@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 import msgspec
@@ -11,6 +11,33 @@ import msgspec
 from services.topology import PIPELINE
 
 _STAGES = tuple(hop.stage for hop in PIPELINE)
+# What it takes beside the stages is told under this name, whatever it is.
+COLLECTOR = "collector"
+
+
+class Spans(msgspec.Struct, frozen=True):
+    """What became of some spans."""
+
+    exported: int = 0
+    lost: int = 0
+
+    @classmethod
+    def total(cls, spans: Iterable[Spans]) -> Self:
+        """Add up spans."""
+        each = list(spans)
+        return cls(sum(one.exported for one in each), sum(one.lost for one in each))
+
+    @property
+    def emitted(self) -> int:
+        """All there were."""
+        return self.exported + self.lost
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a stage ended: how long after it was told to, and what it said of its spans."""
+
+    took_s: float
+    spans: Spans
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +47,10 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     took_s: float
     cpu_us_per_event: dict[str, float]
-    spans_exported: int
-    spans_lost: int
+    # Of each stage, by its name.
+    endings: dict[str, Ending]
+    # What the collector says, if it counts.
+    spans_taken: int | None = None
 
     @property
     def events_per_s(self) -> float:
@@ -32,6 +61,21 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     def stages_us_per_event(self) -> float:
         """The processor time of the stages, without what they stand on."""
         return sum(self.cpu_us_per_event.get(stage, 0) for stage in _STAGES)
+
+    @property
+    def collector_us_per_event(self) -> float:
+        """The processor time of the collector; none if there is no process."""
+        return self.cpu_us_per_event.get(COLLECTOR, 0)
+
+    @property
+    def spans(self) -> Spans:
+        """The spans of all stages."""
+        return Spans.total(ending.spans for ending in self.endings.values())
+
+    @property
+    def stop_s(self) -> float:
+        """How long the last stage took to end; all of them are told to at once."""
+        return max(ending.took_s for ending in self.endings.values())
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +108,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     throughput_ratio: Spread
     stages_us_per_event: Spread
     cpu_ratio: Spread
-    jaeger_us_per_event: Spread
-    spans_exported: int
-    spans_lost: int
+    collector_us_per_event: Spread
+    stop_s: Spread
+    spans: Spans
 
 
 def lines(runs: Sequence[Run]) -> list[Line]:
@@ -103,7 +147,7 @@ def _line(runs: Sequence[Run], base: Sequence[Run]) -> Line:
         stages_us_per_event=Spread.of([one.stages_us_per_event for one in measured]),
         cpu_ratio=Spread.of([one.stages_us_per_event / of.stages_us_per_event
                              for one, of in pairs]),
-        jaeger_us_per_event=Spread.of([one.cpu_us_per_event["jaeger"] for one in measured]),
-        spans_exported=sum(one.spans_exported for one in measured),
-        spans_lost=sum(one.spans_lost for one in measured),
+        collector_us_per_event=Spread.of([one.collector_us_per_event for one in measured]),
+        stop_s=Spread.of([one.stop_s for one in measured]),
+        spans=Spans.total(one.spans for one in measured),
     )  # fmt: skip

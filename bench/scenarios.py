@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from bench import load as loads, stages
+from bench.collectors import Collecting, Collector
 from bench.load import Load
 from bench.meter import Meter, metering, now_s
 from bench.results import Measured
@@ -21,59 +22,100 @@ from tools.progress import Step
 
 # The last first: a record that leaves a stage finds the next one waiting.
 _BEHIND_THE_DOOR = (SINK.stage, DECORATE.stage, NORMALIZE.stage)
-_BESIDE_THEM = ("kafka", "jaeger")
 _CONNECTIONS = 16
 _LOOK_AGAIN_S = 0.5
 # Longer than the 0.5 s between two exports: what is exported after the last row counts too.
 _SETTLE_S = 0.6
 _STALL_LIMIT_S = 60.0
+# No cap, and nothing rebuilt afterwards: in a backlog every request is a slow one.
+UNCAPPED = {"TRACE_PER_SECOND_MAX": "1e9", "TRACE_RETRO_SLOW_S": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The variables of the stages, and what collects their spans."""
+
+    environ: Mapping[str, str]
+    collecting: Collecting
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a run needs: a stack, its table, and what to send."""
+    """What all runs have: a stack, its table, what to send, and variables of the stages."""
 
     stack: Stack
     rows: Rows
     load: Load
+    environ: Mapping[str, str]
 
 
-async def apart(bench: Bench, environ: Mapping[str, str], step: Step) -> list[Measured]:
+async def apart(bench: Bench, variant: Variant, step: Step) -> list[Measured]:
     """Measure the door alone, and then the stages that work off what it wrote."""
+
+    async def take_in(_replicas: Sequence[Stage]) -> Window:
+        return await _send(bench, step)
+
+    async def work_off(replicas: Sequence[Stage]) -> Window:
+        return await _stored(bench, replicas, step)
+
     await bench.rows.clear()
-    async with _running(bench, environ, INGEST.stage) as (replicas, meter):
-        window = await _send(bench, step)
-        cpu_s = await _settled(meter, window)
-    door = _measured("door", bench, window, cpu_s, replicas)
-
-    async with _running(bench, environ, *_BEHIND_THE_DOOR) as (replicas, meter):
-        window = await _stored(bench, replicas, step)
-        cpu_s = await _settled(meter, window)
-    return [door, _measured("stages", bench, window, cpu_s, replicas)]
+    door = await _measured("door", bench, variant, (INGEST.stage,), take_in)
+    return [door, await _measured("stages", bench, variant, _BEHIND_THE_DOOR, work_off)]
 
 
-async def together(bench: Bench, environ: Mapping[str, str], step: Step) -> list[Measured]:
+async def together(bench: Bench, variant: Variant, step: Step) -> list[Measured]:
     """Measure the door and the stages while all of them work."""
-    await bench.rows.clear()
-    async with _running(bench, environ, *_BEHIND_THE_DOOR, INGEST.stage) as (replicas, meter):
+
+    async def take_in_and_work_off(replicas: Sequence[Stage]) -> Window:
         await _send(bench, step)
-        window = await _stored(bench, replicas, step)
-        cpu_s = await _settled(meter, window)
-    return [_measured("pipeline", bench, window, cpu_s, replicas)]
+        return await _stored(bench, replicas, step)
+
+    await bench.rows.clear()
+    names = (*_BEHIND_THE_DOOR, INGEST.stage)
+    return [await _measured("pipeline", bench, variant, names, take_in_and_work_off)]
+
+
+async def _measured(
+    part: str,
+    bench: Bench,
+    variant: Variant,
+    names: Sequence[str],
+    work: Callable[[Sequence[Stage]], Awaitable[Window]],
+) -> Measured:
+    """Start stages, let them work and stop them; the window is of the work alone."""
+    async with variant.collecting(bench.stack) as collector:
+        environ = {**bench.environ, **variant.environ, **collector.environ}
+        async with _running(bench.stack, names, environ) as replicas:
+            async with metering(_pids(bench.stack, collector, replicas)) as meter:
+                window = await work(replicas)
+                cpu_s = await _settled(meter, window)
+            endings = await stages.stop(replicas)
+    return Measured(
+        part=part,
+        events=bench.load.events,
+        took_s=window.last_s - window.first_s,
+        cpu_us_per_event={name: 1e6 * s / bench.load.events for name, s in cpu_s.items()},
+        endings=endings,
+        spans_taken=collector.spans_taken,
+    )
 
 
 @asynccontextmanager
 async def _running(
-    bench: Bench, environ: Mapping[str, str], *names: str
-) -> AsyncGenerator[tuple[list[Stage], Meter]]:
-    async with AsyncExitStack() as running:
-        replicas = [
-            await running.enter_async_context(stages.running(bench.stack, name, environ))
-            for name in names
-        ]
-        pids = {name: bench.stack.pids[name] for name in _BESIDE_THEM}
-        pids |= {replica.name: replica.pid for replica in replicas}
-        yield replicas, await running.enter_async_context(metering(pids))
+    stack: Stack, names: Sequence[str], environ: Mapping[str, str]
+) -> AsyncGenerator[list[Stage]]:
+    """Yield stages that are ready; after an error they are killed."""
+    async with AsyncExitStack() as kept:
+        replicas: list[Stage] = []
+        for name in names:
+            replicas.append(await stages.start(stack, name, environ))
+            kept.push_async_callback(replicas[-1].kill)
+        yield replicas
+
+
+def _pids(stack: Stack, collector: Collector, replicas: Sequence[Stage]) -> dict[str, int]:
+    kafka = {"kafka": stack.pids["kafka"]}
+    return {**kafka, **collector.pids, **{replica.name: replica.pid for replica in replicas}}
 
 
 async def _send(bench: Bench, step: Step) -> Window:
@@ -109,17 +151,3 @@ async def _settled(meter: Meter, window: Window) -> dict[str, float]:
     await asyncio.sleep(_SETTLE_S)
     meter.sample()
     return meter.between(window.first_s, now_s())
-
-
-def _measured(
-    part: str, bench: Bench, window: Window, cpu_s: Mapping[str, float], ended: Sequence[Stage]
-) -> Measured:
-    spans = stages.total(ended)
-    return Measured(
-        part=part,
-        events=bench.load.events,
-        took_s=window.last_s - window.first_s,
-        cpu_us_per_event={name: 1e6 * s / bench.load.events for name, s in cpu_s.items()},
-        spans_exported=spans.exported,
-        spans_lost=spans.lost,
-    )

@@ -6,14 +6,13 @@ import asyncio
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench.results import Ending, Spans
 from bench.stack import Stack
 from libs.stage.run import DRAIN_LIMIT_S
 from tools.env import REPOSITORY
@@ -26,14 +25,6 @@ _POLL_S = 0.02
 _TAIL_LINES = 15
 # A stage's last word on its spans, from libs/tracing/export.py.
 _TALLIES = ("spans exported", "spans lost")
-
-
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """What became of the spans of some stages."""
-
-    exported: int = 0
-    lost: int = 0
 
 
 class Stage:
@@ -54,13 +45,6 @@ class Stage:
         if self._process.returncode is not None:
             raise self._error(f"ended with code {self._process.returncode}")
 
-    def spans(self) -> Spans:
-        """Return what it said of its spans when it ended; none if it does not trace."""
-        told = [one for one in _said(self._log) if one.get("event") in _TALLIES]
-        if not told:
-            return Spans()
-        return Spans(told[-1]["exported"], told[-1]["failed"] + told[-1]["dropped"])
-
     async def become_ready(self) -> None:
         """Wait until it says that it is. Raises `OperatorError` if it does not in time."""
         deadline = time.monotonic() + _READY_LIMIT_S
@@ -70,9 +54,10 @@ class Stage:
                 raise self._error(f"is not ready after {_READY_LIMIT_S:.0f} s")
             await asyncio.sleep(_POLL_S)
 
-    async def stop(self) -> None:
+    async def stop(self) -> Ending:
         """Let it drain. Raises `OperatorError` if it does not end well: its offsets may be lost."""
         self.check()
+        began_s = time.monotonic()
         self._process.terminate()
         try:
             code = await asyncio.wait_for(self._process.wait(), DRAIN_LIMIT_S)
@@ -80,41 +65,52 @@ class Stage:
             raise self._error("does not drain") from error
         if code != 0:
             raise self._error(f"ended with code {code}")
+        return Ending(time.monotonic() - began_s, self._spans())
+
+    async def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    def _spans(self) -> Spans:
+        told = [one for one in _said(self._log) if one.get("event") in _TALLIES]
+        # It says nothing if it does not trace.
+        if not told:
+            return Spans()
+        return Spans(told[-1]["exported"], told[-1]["failed"] + told[-1]["dropped"])
 
     def _error(self, what: str) -> OperatorError:
         ending = "\n".join(f"  {pretty(line)}" for line in last(self._log, _TAIL_LINES))
         return OperatorError(f"{self.name} {what}. Its log ends:\n{ending}")
 
 
-@asynccontextmanager
-async def running(stack: Stack, name: str, environ: Mapping[str, str]) -> AsyncGenerator[Stage]:
-    """Yield a stage that is ready; it drains at the end, and is killed after an error."""
-    path = stack.settings.logs / f"bench-{name}.log"
-    with path.open("wb") as log:
+async def start(stack: Stack, name: str, environ: Mapping[str, str]) -> Stage:
+    """Start a stage, and wait until it is ready."""
+    log = stack.settings.logs / f"bench-{name}.log"
+    with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *_command(name),
             env={**stack.environment(), **environ},
             cwd=REPOSITORY,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             # Ctrl-C is for the bench, which then ends it.
             start_new_session=True,
         )
+    stage = Stage(name, process, log)
     try:
-        stage = Stage(name, process, path)
         await stage.become_ready()
-        yield stage
-        await stage.stop()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    except BaseException:
+        await stage.kill()
+        raise
+    return stage
 
 
-def total(stages: Sequence[Stage]) -> Spans:
-    """Add up the spans of stages that have ended."""
-    told = [stage.spans() for stage in stages]
-    return Spans(sum(one.exported for one in told), sum(one.lost for one in told))
+async def stop(stages: Sequence[Stage]) -> dict[str, Ending]:
+    """Stop them all at once, as `ttg down` does; return how each ended."""
+    endings = await asyncio.gather(*(stage.stop() for stage in stages))
+    return {stage.name: ending for stage, ending in zip(stages, endings, strict=True)}
 
 
 def _command(name: str) -> list[str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from bench.results import Line, Measured, Run, Spread, lines, order
+from bench.results import Ending, Line, Measured, Run, Spans, Spread, lines, order
+
+ENDINGS = {
+    "normalize": Ending(took_s=1.5, spans=Spans(exported=4, lost=1)),
+    "sink": Ending(took_s=0.5, spans=Spans(exported=3)),
+}
 
 
 def run(
@@ -17,9 +23,8 @@ def run(
             part=part,
             events=1_000,
             took_s=took_s,
-            cpu_us_per_event={"normalize": cpu_us, "sink": cpu_us, "jaeger": 3.0, "kafka": 5.0},
-            spans_exported=7,
-            spans_lost=1,
+            cpu_us_per_event={"normalize": cpu_us, "sink": cpu_us, "collector": 3.0, "kafka": 5.0},
+            endings=ENDINGS,
         ),
     )
 
@@ -67,7 +72,20 @@ def test_the_first_variant_is_the_measure_of_itself() -> None:
 def test_spans_add_up_over_the_rounds() -> None:
     found = line("off", run("off", 1, 1.0), run("off", 2, 1.0))
 
-    assert (found.spans_exported, found.spans_lost) == (14, 2)
+    assert found.spans == Spans(exported=14, lost=2)
+    assert found.spans.emitted == 16
+
+
+def test_a_stop_lasts_as_long_as_its_slowest_stage() -> None:
+    assert run("off", 1, 1.0).measured.stop_s == 1.5
+    assert line("off", run("off", 1, 1.0)).stop_s.median == 1.5
+
+
+def test_a_collector_without_a_process_takes_no_time() -> None:
+    measured = run("off", 1, 1.0).measured
+    alone = msgspec.structs.replace(measured, cpu_us_per_event={"sink": 1.0})
+
+    assert (measured.collector_us_per_event, alone.collector_us_per_event) == (3.0, 0)
 
 
 def test_each_part_has_a_line_for_each_variant() -> None:
