@@ -26,7 +26,14 @@ async def main() -> None:
         aggregator = Aggregator(producer, INGEST.writes, PARTITIONS, settings, emitter, stop)
         sampler = tracing.Sampler(settings.sampling, time.monotonic, settings.trusted)
         door = Door(aggregator, sampler, emitter, settings, Ids().new)
-        await http.serve(door, settings.host, settings.port, stop)
+        await http.serve(
+            door,
+            settings.host,
+            settings.port,
+            stop,
+            settings.http,
+            notice_s=settings.drain_notice_s,
+        )
         await aggregator.drain()
         if aggregator.failure is not None:
             raise aggregator.failure
