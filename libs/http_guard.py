@@ -195,7 +195,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is not Phase.HEAD:
             return
         super().on_header(name, value)
-        self._count_head(len(name) + len(value))
+        self._head_bytes += len(name) + len(value)
         if len(self.headers) > self.gate.limits.head_fields_max:
             limit = self.gate.limits.head_fields_max
             raise Refusal(
@@ -207,8 +207,9 @@ class GuardedProtocol(HttpToolsProtocol):
         assert self.parser is not None
         self._framing_bytes = self._discarded_bytes = 0
         self._requests += 1
+        self._count_head(0)
         if self.parser.get_http_version() == "1.1":
-            hosts = sum(name == b"host" for name, _ in self.headers)
+            hosts = [name for name, _ in self.headers].count(b"host")
             if hosts != 1:
                 raise Refusal(HTTPStatus.BAD_REQUEST, f"there are {hosts} Host headers, not one")
         if (self.gate.is_closed or self._is_over) and self.url not in HEALTH_PATHS:
