@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from libs.errors import Unavailable
+from libs.http_guard import Gate, Limits, guarded, sweep_for_ever
 
 # ASGI, as Starlette spells it too.
 Scope = MutableMapping[str, Any]
@@ -21,9 +22,14 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Requests that are still running after this are cut off when the server stops: a part of the
 # drain's limit, so that what comes after it has time, too.
-_GRACE_S = 8
-# Connections past this are answered with 503 by the server itself.
-_CONNECTIONS_MAX = 4_096
+_GRACE_S = 5
+# Before the port is closed, requests that come late are told so for this long: whoever is in the
+# middle of connecting when a port is closed does not hear anything.
+_LATE_S = 0.5
+_BACKLOG = 2_048
+# uvloop takes one connection a round from each socket that listens, and a busy round takes a while:
+# from one socket alone, whoever comes would wait behind a long queue.
+_ACCEPTED_A_ROUND = 32
 
 
 class _Server(uvicorn.Server):
@@ -38,24 +44,28 @@ class _Server(uvicorn.Server):
         structlog.get_logger().info("ready", host=self.config.host, port=self.config.port)
 
 
-async def serve(app: Application, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve until `stop`, then finish the requests that are running.
+async def serve(
+    app: Application,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    limits: Limits | None = None,
+    *,
+    notice_s: float = 0.0,
+) -> None:
+    """Serve until `stop`, go on for `notice_s` with connections that end, finish what is running.
 
     Raises `Unavailable` if the port cannot be had.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
+    listening = _listen(host, port)
+    gate = Gate(limits or Limits())
     server = _Server(
         uvicorn.Config(
             cast("Any", app),
             host=host,
             port=port,
-            http="httptools",
+            http=guarded(gate),
+            interface="asgi3",
             loop="none",
             ws="none",
             lifespan="off",
@@ -63,13 +73,36 @@ async def serve(app: Application, host: str, port: int, stop: asyncio.Event) -> 
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_CONNECTIONS_MAX,
+            backlog=_BACKLOG,
+            # The guard's own limits come first.
+            timeout_keep_alive=int(gate.limits.idle_timeout_s) + 1,
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
-    running = asyncio.create_task(server.serve(sockets=[listening]))
+    doors = [listening, *(listening.dup() for _ in range(_ACCEPTED_A_ROUND - 1))]
+    running = asyncio.create_task(server.serve(sockets=doors))
     stopping = asyncio.create_task(stop.wait())
+    sweeping = asyncio.create_task(sweep_for_ever(server.server_state))
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    gate.is_draining = True
+    # Whoever sends the requests here learns of it by the answers, and by readiness.
+    await asyncio.wait({running}, timeout=notice_s)
+    gate.is_closed = True
+    await asyncio.wait({running}, timeout=_LATE_S)
     server.should_exit = True
-    await running
+    try:
+        await running
+    finally:
+        sweeping.cancel()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
+    return listening

@@ -4,23 +4,33 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from libs.errors import Unavailable
 from libs.kafka.settings import KafkaSettings
 
 _log = structlog.get_logger()
 
+# For closing the sockets of a client that was not done in time.
+_CUT_LIMIT_S = 0.5
+
 
 async def start(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSettings) -> None:
-    """Connect. Raises `Unavailable` if no broker answers."""
+    """Connect. Raises `Unavailable` if no broker answers in time."""
     try:
-        await client.start()
+        # An idempotent producer asks for its id for ever.
+        async with asyncio.timeout(settings.start_timeout_s):
+            await client.start()
     except KafkaConnectionError as error:
         raise Unavailable(f"no Kafka answers at {settings.bootstrap_servers}") from error
+    except TimeoutError as error:
+        raise Unavailable(
+            f"Kafka at {settings.bootstrap_servers} was not ready in {settings.start_timeout_s} s"
+        ) from error
 
 
 async def close(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSettings) -> None:
@@ -36,3 +46,24 @@ async def close(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSett
         _log.warning("a Kafka client was closed in the middle of a request")
     except TimeoutError:
         _log.warning("a Kafka client was left behind", close_timeout_s=settings.close_timeout_s)
+    if isinstance(client, AIOKafkaProducer):
+        await _cut(client)
+
+
+def halt(client: AIOKafkaProducer) -> None:
+    """Let requests that are on their way end, and send nothing more."""
+    if (sender := client._sender.sender_task) is not None:
+        sender.cancel()
+
+
+def is_dead(client: AIOKafkaProducer) -> bool:
+    """Whether the client takes records that it will never send."""
+    return client._sender.sender_task is not None and client._sender.sender_task.done()
+
+
+async def _cut(client: AIOKafkaProducer) -> None:
+    """Leave nothing of a producer that could still send, or that waits for something."""
+    halt(client)
+    client._message_accumulator.fail_all(KafkaError("the client was closed"))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(client.client.close(), _CUT_LIMIT_S)

@@ -26,6 +26,10 @@ class KafkaSettings(BaseSettings):
     # stops uncommitted. The door answers 503 long before.
     delivery_timeout_s: float = Field(default=300.0, gt=0)
 
+    # A producer that a refused record has ended is replaced, and what is not acknowledged goes on.
+    # After so many in a row that came to nothing, the stage stops.
+    producer_rebuilds_max: int = Field(default=10, ge=1)
+
     # Consumer. The session bounds how long a dead replica's partitions stand still.
     fetch_max_wait_ms: int = Field(default=100, ge=1)
     max_partition_fetch_bytes: int = Field(default=1_048_576, ge=1_024)
@@ -39,3 +43,5 @@ class KafkaSettings(BaseSettings):
     # Both. A client that cannot say goodbye in this time is left behind.
     request_timeout_ms: int = Field(default=10_000, ge=1_000)
     close_timeout_s: float = Field(default=3.0, gt=0)
+    # Kafka not ready after this: a stage stops and is started again, the door says 503 and waits.
+    start_timeout_s: float = Field(default=30.0, gt=0)

@@ -33,6 +33,8 @@ class Transform(Generic[In, Out]):
 
 @dataclass(slots=True)
 class _Sent:
+    record: Record
+    batch: NormalBatch | DecoratedBatch
     acked: asyncio.Future[Ack]
     legs: list[tracing.Leg]
     read: tracing.Read
@@ -64,12 +66,17 @@ class _Forwarding(Generic[In, Out]):
         # Handed over in order, acknowledged together.
         sent = [await self._move(record) for record in records]
         for one in sent:
-            if one is not None:
-                self._report(one, await self._acked(one))
+            if one is not None and (ack := await self._acked(one)) is not None:
+                self._report(one, ack)
 
-    async def _acked(self, sent: _Sent) -> Ack:
+    async def _acked(self, sent: _Sent) -> Ack | None:
         try:
             return await sent.acked
+        except Rejected as error:
+            # The broker refused what fitted the client's own limit.
+            started_us = sent.read.started_us
+            await self._letters.bury(sent.record, sent.batch, error.reason, started_us)
+            return None
         except Unavailable:
             lost = Ack(self._transform.writes, tracing.UNKNOWN, tracing.UNKNOWN, 0, _now_us())
             self._report(sent, lost, error_type="timeout")
@@ -105,7 +112,7 @@ class _Forwarding(Generic[In, Out]):
         with tracing.sending(policy, carried):
             acked = await self._producer.send(outgoing)
         read = read_facts(record, self._replica, carried, batch, started_us)
-        return _Sent(acked, list(legs.values()), read, handed_us)
+        return _Sent(record, batch, acked, list(legs.values()), read, handed_us)
 
     def _report(self, sent: _Sent, ack: Ack, error_type: str = "") -> None:
         written = tracing.Written(

@@ -27,7 +27,14 @@ async def main() -> None:
         sampling, policy = settings.sampling, emitter.policy
         sampler = tracing.Sampler(sampling, policy, time.monotonic, settings.trusted)
         door = Door(aggregator, sampler, emitter, settings, Ids().new)
-        await http.serve(door, settings.host, settings.port, stop)
+        await http.serve(
+            door,
+            settings.host,
+            settings.port,
+            stop,
+            settings.http,
+            notice_s=settings.drain_notice_s,
+        )
         await aggregator.drain()
         if aggregator.failure is not None:
             raise aggregator.failure

@@ -141,6 +141,12 @@ class Aggregator:
         self._flight = 0
         self.buffered_bytes = 0
 
+    def check_ready(self) -> None:
+        """Raise `Unavailable` if requests had better go elsewhere."""
+        if self._stop.is_set():
+            raise Unavailable("the door is stopping")
+        self.check_room(0)
+
     def check_room(self, size_bytes: int) -> None:
         """Raise `Unavailable` if a request of this size must not come in now."""
         self._producer.check()

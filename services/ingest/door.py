@@ -16,6 +16,8 @@ from libs.keys import digest, read_keys
 from libs.validation import SentEvent
 from services.ingest import rules
 from services.ingest.aggregate import Aggregator, Intake, cut
+from services.ingest.quota import OverQuota, Quotas
+from services.ingest.rounds import Rounds
 from services.ingest.settings import Settings
 
 EVENTS_PATH = "/v1/events"
@@ -49,13 +51,20 @@ class Door:
         self._settings = settings
         self._new_event_id = new_event_id
         self._tenants = read_keys(settings.api_keys)
+        self._quotas = Quotas(settings, time.monotonic)
+        self._rounds = Rounds()
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         received_us = time.time_ns() // 1000
         assert scope["type"] == "http"
         if scope["path"] == EVENTS_PATH:
-            await self._events(scope, receive, send, received_us)
+            self._in_flight += 1
+            try:
+                await self._events(scope, receive, send, received_us)
+            finally:
+                self._in_flight -= 1
         elif scope["path"] in ("/live", "/ready"):
             await self._health(scope["path"], send)
         else:
@@ -65,7 +74,7 @@ class Door:
     async def _health(self, path: str, send: Send) -> None:
         try:
             if path == "/ready":
-                self._aggregator.check_room(0)
+                self._aggregator.check_ready()
         except Unavailable as error:
             await _answer(send, 503, {"status": "not ready", "reason": str(error)})
         else:
@@ -85,14 +94,16 @@ class Door:
         status = 202
         try:
             tenant = self._check(scope["method"], headers)
+            self._check_load(tenant)
             body = await self._body(headers, receive)
-            intake = self._admit(request, tenant, headers, body)
+            intake = await self._admit(request, tenant, headers, body)
             acks = await self._aggregator.add(intake) if intake.parts else []
         except Refused as refused:
             status = refused.status
             answer = {**refused.body, "trace_id": request.id}
             await _answer(send, refused.status, answer, refused.headers)
-        except Unavailable as error:
+        except (Unavailable, asyncio.CancelledError) as error:
+            # Cancelled when the drain cannot wait any longer.
             status = 503
             request = intake.request if intake else request
             await self._answer_unavailable(send, request, error)
@@ -116,9 +127,10 @@ class Door:
         await _answer(send, 202, answer)
 
     async def _answer_unavailable(
-        self, send: Send, request: tracing.Request, error: Unavailable
+        self, send: Send, request: tracing.Request, error: BaseException
     ) -> None:
-        answer = {"error": f"{error}; send the same events again later", "trace_id": request.id}
+        reason = str(error) if isinstance(error, Unavailable) else "the door is stopping"
+        answer = {"error": f"{reason}; send the same events again later", "trace_id": request.id}
         await _answer(send, 503, answer, {"Retry-After": str(self._settings.retry_after_s)})
 
     def _check(self, method: str, headers: dict[bytes, bytes]) -> str:
@@ -138,6 +150,17 @@ class Door:
             raise Refused(400, {"error": f"the Ordering-Key is longer than {limit} bytes"})
         return tenant
 
+    def _check_load(self, tenant: str) -> None:
+        """Turn away, before its body is read, what is too much for the door or for its tenant."""
+        self._aggregator.check_room(0)
+        if self._in_flight > self._settings.requests_in_flight_max:
+            raise Unavailable("the door has too many requests in flight")
+        try:
+            self._quotas.check(tenant)
+        except OverQuota as error:
+            answer = {"error": f"{error}; send the same events again later"}
+            raise Refused(429, answer, **{"Retry-After": str(error.retry_after_s)}) from error
+
     def _tenant(self, headers: dict[bytes, bytes]) -> str:
         key = headers.get(b"api-key")
         if key is None:
@@ -151,57 +174,54 @@ class Door:
         limit = self._settings.body_bytes_max
         length = headers.get(b"content-length", b"")
         declared_bytes = int(length) if length.isdigit() else 0
-        # A client that asks whether it may send has not begun to.
-        read_bytes_max = 0 if b"expect" in headers else self._settings.discarded_bytes_max
-        body, size_bytes = b"", declared_bytes
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                if declared_bytes <= limit or read_bytes_max:
-                    body, size_bytes = await self._read(receive, limit, limit + read_bytes_max)
+                body = None if declared_bytes > limit else await self._read(receive, limit)
         except TimeoutError as error:
-            raise Refused(
-                408, {"error": "the body did not come in time"}, Connection="close"
-            ) from error
-        if max(size_bytes, declared_bytes) > limit:
+            raise Refused(408, {"error": "the body did not come in time"}) from error
+        if body is None:
             reason = f"the body is larger than {limit} bytes; send fewer events a request"
-            raise Refused(413, {"error": reason}, Connection="close")
+            # The server drops what still comes, so that the client gets to see the answer; one that
+            # asks whether it may send has not begun to.
+            closing = {"Connection": "close"} if b"expect" in headers else {}
+            raise Refused(413, {"error": reason}, **closing)
         return body
 
-    async def _read(self, receive: Receive, keep_bytes: int, read_bytes: int) -> tuple[bytes, int]:
-        """Read a body and return it with its size; what is past `keep_bytes` is dropped.
-
-        It is read all the same, up to `read_bytes`: a client that is cut off while it sends does
-        not get to see why.
-        """
+    async def _read(self, receive: Receive, limit_bytes: int) -> bytes | None:
+        """Read a body; `None` as soon as it is larger than the limit."""
         chunks: list[bytes] = []
         size_bytes = 0
         more = True
         with self._aggregator.reading() as held:
-            while more and size_bytes <= read_bytes:
+            while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Refused(400, {"error": "the client left before the end of the body"})
                 part = message.get("body", b"")
                 size_bytes += len(part)
-                if size_bytes <= keep_bytes:
-                    held.add(len(part))
-                    chunks.append(part)
+                if size_bytes > limit_bytes:
+                    return None
+                held.add(len(part))
+                chunks.append(part)
                 more = message.get("more_body", False)
-        return b"".join(chunks), size_bytes
+        return b"".join(chunks)
 
-    def _admit(
+    async def _admit(
         self,
         request: tracing.Request,
         tenant: str,
         headers: dict[bytes, bytes],
         body: bytes,
     ) -> Intake:
+        self._quotas.take(tenant, requests=1, bytes=len(body))
         self._aggregator.check_room(len(body))
-        events = self._parsed(body, headers.get(b"content-type", b"").decode("latin-1"))
-        try:
-            parts = cut(events, self._settings)
-        except Rejected as error:
-            raise Refused(413, {"error": error.reason}) from error
+        async with self._rounds.turn():
+            events = self._parsed(body, headers.get(b"content-type", b"").decode("latin-1"))
+            try:
+                parts = cut(events, self._settings)
+            except Rejected as error:
+                raise Refused(413, {"error": error.reason}) from error
+        self._quotas.take(tenant, events=len(events))
         # A request without events never reaches the glass, so it has no waterfall.
         if parts:
             tracestate = headers.get(b"tracestate", b"").decode("latin-1")

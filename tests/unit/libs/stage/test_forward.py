@@ -23,7 +23,7 @@ from libs.events import (
     drop,
     encode,
 )
-from libs.kafka import Outgoing, Record
+from libs.kafka import Ack, Outgoing, Producer, Record
 from libs.kafka.memory import MemoryBroker
 from tests.emitted import Emitted
 
@@ -318,3 +318,43 @@ async def test_of_a_letter_that_is_too_large_what_fits_is_kept(spans: Emitted) -
     assert letter.value == b"v" * 262_144
     assert headers["dlq.value.bytes"] == b"280000"
     assert (headers["dlq.orig.offset"], headers["dlq.error.message"]) == (b"7", b"broken")
+
+
+class RefusingLater:
+    """A broker that takes what it is given, and then refuses the largest record of a topic."""
+
+    def __init__(self, inner: Producer, topic: str, record_bytes_max: int) -> None:
+        self._inner = inner
+        self._topic = topic
+        self._record_bytes_max = record_bytes_max
+
+    def check(self) -> None:
+        self._inner.check()
+
+    async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
+        if record.topic != self._topic or len(record.value or b"") <= self._record_bytes_max:
+            return await self._inner.send(record)
+        refused: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        refused.set_exception(Rejected("too large for the topic"))
+        return refused
+
+
+async def test_a_record_that_the_broker_refuses_late_is_a_dead_letter_and_the_next_goes_on() -> (
+    None
+):
+    broker, emitter = MemoryBroker(), Emitted()
+    async with broker.producer() as producer:
+        refusing = RefusingLater(producer, "events.normalized", 2_000)
+        hop = stage.Transform(writes="events.normalized", decode=decode_raw, handle=pass_on)
+        work = stage.forward(hop, REPLICA, refusing, emitter)
+        for name in ("large" * 500, "small"):
+            broker.append(raw(request_batch(name)))
+        await work(broker.records("events.raw"))
+
+    (letter,) = broker.records("events.raw.dlq")
+    (onward,) = broker.records("events.normalized")
+    assert decode(RawBatch, letter.value).events[0].name == "large" * 500
+    assert dict(letter.headers)["dlq.error.message"] == b"too large for the topic"
+    assert decode(NormalBatch, onward.value).events[0].name == "small"
+    (root,) = emitter.roots()
+    assert root.error_type

@@ -41,6 +41,7 @@ class House:
     aggregator: Aggregator
     broker: MemoryBroker
     spans: Emitted
+    stop: asyncio.Event
 
     async def post(
         self, body: object, headers: dict[str, str] | None = None, path: str = "/v1/events"
@@ -82,10 +83,11 @@ async def house(**settings: object) -> AsyncGenerator[House]:
     spans = Emitted()
     ids = (f"00000000-0000-7000-8000-{n:012x}" for n in itertools.count())
     async with broker.producer() as producer:
-        aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted(), asyncio.Event())
+        stop = asyncio.Event()
+        aggregator = Aggregator(producer, "events.raw", 12, chosen, Emitted(), stop)
         sampler = tracing.Sampler(chosen.sampling, spans.policy, time.monotonic, chosen.trusted)
         door = Door(aggregator, sampler, spans, chosen, lambda: next(ids))
-        yield House(door, aggregator, broker, spans)
+        yield House(door, aggregator, broker, spans, stop)
         await aggregator.drain()
 
 
