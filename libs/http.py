@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, MutableMapping
 from typing import Any, cast
 
 import structlog
@@ -24,6 +24,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _GRACE_S = 8
 # Connections past this are answered with 503 by the server itself.
 _CONNECTIONS_MAX = 4_096
+_CONNECTIONS_ASIDE_MAX = 64
 
 
 class _Server(uvicorn.Server):
@@ -43,13 +44,7 @@ async def serve(app: Application, host: str, port: int, stop: asyncio.Event) -> 
 
     Raises `Unavailable` if the port cannot be had.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
+    listening = bound(host, port)
     server = _Server(
         uvicorn.Config(
             cast("Any", app),
@@ -73,3 +68,58 @@ async def serve(app: Application, host: str, port: int, stop: asyncio.Event) -> 
     stopping.cancel()
     server.should_exit = True
     await running
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Take a port. Raises `Unavailable` if it cannot be had."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
+    return listening
+
+
+class _Aside(uvicorn.Server):
+    """uvicorn beside what a process is there for: it neither ends it nor calls it ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Application, sockets: list[socket.socket]) -> AsyncGenerator[None]:
+    """Serve on sockets that are bound, until the end of the block; what still runs is cut off."""
+    server = _Aside(
+        uvicorn.Config(
+            cast("Any", app),
+            http="httptools",
+            loop="none",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS_ASIDE_MAX,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=sockets))
+    running.add_done_callback(lambda _done: server.is_up.set())
+    try:
+        await server.is_up.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await running
