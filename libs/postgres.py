@@ -9,6 +9,14 @@ import asyncpg
 
 from libs.errors import Unavailable
 
+_AWAY = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A connection that the server has said goodbye to, and that is not yet closed.
+    asyncpg.InternalClientError,
+    OSError,
+)
+
 
 @asynccontextmanager
 async def probing(url: str, application_name: str) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
@@ -28,7 +36,7 @@ async def probing(url: str, application_name: str) -> AsyncGenerator[Callable[[]
                 settings = {"application_name": f"{application_name}-probe"}
                 connection = await asyncpg.connect(url, server_settings=settings)
             await connection.execute("select 1")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _AWAY as error:
             drop()
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         except BaseException:

@@ -156,7 +156,7 @@ class Health:
     def _dead_because(self) -> str:
         if self._consumer is None or not self._has_started or self._stop.is_set():
             return ""
-        return self._moving.standstill(time.monotonic())
+        return self._moving.standstill()
 
     async def _look(self) -> None:
         while not self._stop.is_set():

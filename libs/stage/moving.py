@@ -9,6 +9,9 @@ from libs.stage.settings import HealthSettings
 
 # A poll that ended longer ago than this is followed by work.
 _WORK_S = 0.5
+# Looks are more frequent than this; after a longer gap the whole process was stopped and goes on,
+# and nothing of it had to move meanwhile.
+_GAP_S = 5.0
 
 
 class Moving:
@@ -22,9 +25,13 @@ class Moving:
         self._readings: Mapping[Partition, Reading] = {}
         # When each was last as it should be.
         self._joined_s = self._fetched_s = self._worked_s = now_s
+        self._looked_s = now_s
 
     def look(self, progress: Progress, excused_s: float, now_s: float) -> None:
         """Take note of how far the reader is; before `excused_s` nothing had to move."""
+        if now_s - self._looked_s > _GAP_S:
+            excused_s = now_s
+        self._looked_s = now_s
         readings = progress.readings
         has_fetched = any(
             _fetched(self._readings.get(p)) != _fetched(r) for p, r in readings.items()
@@ -45,9 +52,9 @@ class Moving:
         self._worked_s = max(self._worked_s, excused_s)
         self._readings = readings
 
-    def standstill(self, now_s: float) -> str:
-        """Say what has not moved within its limit; empty if all is well."""
-        settings = self._settings
+    def standstill(self) -> str:
+        """Say what had not moved within its limit at the last look; empty if all was well."""
+        settings, now_s = self._settings, self._looked_s
         if now_s - self._fetched_s > settings.fetch_limit_s:
             return f"no fetch was answered for {settings.fetch_limit_s} s, though Kafka answers"
         if now_s - self._worked_s > settings.progress_limit_s:

@@ -22,7 +22,7 @@ def stand_still(for_s: int, at_each_look: Progress, excused_s: float = NEVER) ->
     moving = Moving(LIMITS, 0.0)
     for second in range(for_s + 1):
         moving.look(at_each_look, min(excused_s, second), second)
-    return moving.standstill(for_s)
+    return moving.standstill()
 
 
 def test_fetches_that_are_not_answered_any_more_are_a_dead_reader() -> None:
@@ -34,14 +34,14 @@ def test_fetches_that_are_answered_with_nothing_are_no_standstill() -> None:
     moving = Moving(LIMITS, 0.0)
     for second in range(200):
         moving.look(progress(fetched_ms=second, position=7, end=7), NEVER, second)
-        assert not moving.standstill(second)
+        assert not moving.standstill()
 
 
 def test_what_is_handed_out_of_memory_needs_no_fetch() -> None:
     moving = Moving(LIMITS, 0.0)
     for second in range(200):
         moving.look(progress(fetched_ms=1, position=second, end=1_000), NEVER, second)
-        assert not moving.standstill(second)
+        assert not moving.standstill()
 
 
 def test_while_kafka_is_away_no_fetch_has_to_be_answered() -> None:
@@ -66,7 +66,7 @@ def test_records_that_are_not_handed_out_are_a_standstill() -> None:
     for second in range(62):
         moving.look(progress(fetched_ms=second, position=5, end=6), NEVER, second)
 
-    assert "though there is work" in moving.standstill(61)
+    assert "though there is work" in moving.standstill()
 
 
 def test_a_standstill_ends_with_the_outage_that_explains_it() -> None:
@@ -84,3 +84,14 @@ def test_one_that_no_group_takes_in_is_dead() -> None:
     assert not stand_still(60, outside)
     assert "in no group" in stand_still(61, outside)
     assert not stand_still(300, outside, excused_s=300)
+
+
+def test_a_process_that_was_stopped_is_not_blamed_when_it_goes_on() -> None:
+    moving = Moving(LIMITS, 0.0)
+    moving.look(progress(fetched_ms=1, position=1, end=9, away_s=1.0), NEVER, 1.0)
+    moving.look(progress(fetched_ms=1, position=1, end=9), NEVER, 1_000.0)
+    assert not moving.standstill()
+
+    for second in range(1_001, 1_012):
+        moving.look(progress(fetched_ms=1, position=1, end=9), NEVER, second)
+    assert "no fetch" in moving.standstill()
