@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, MutableMapping
 from typing import Any, cast
 
 import structlog
@@ -30,6 +30,7 @@ _BACKLOG = 2_048
 # uvloop takes one connection a round from each socket that listens, and a busy round takes a while:
 # from one socket alone, whoever comes would wait behind a long queue.
 _ACCEPTED_A_ROUND = 32
+_CONNECTIONS_ASIDE_MAX = 64
 
 
 class _Server(uvicorn.Server):
@@ -57,7 +58,7 @@ async def serve(
 
     Raises `Unavailable` if the port cannot be had.
     """
-    listening = _listen(host, port)
+    listening = bound(host, port)
     gate = Gate(limits or Limits())
     server = _Server(
         uvicorn.Config(
@@ -97,7 +98,8 @@ async def serve(
         sweeping.cancel()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """Take a port. Raises `Unavailable` if it cannot be had."""
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -106,3 +108,46 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise Unavailable(f"port {port} of {host} cannot be had: {error.strerror}") from error
     return listening
+
+
+class _Aside(uvicorn.Server):
+    """uvicorn beside what a process is there for: it neither ends it nor calls it ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Application, sockets: list[socket.socket]) -> AsyncGenerator[None]:
+    """Serve on sockets that are bound, until the end of the block; what still runs is cut off."""
+    server = _Aside(
+        uvicorn.Config(
+            cast("Any", app),
+            http="httptools",
+            loop="none",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS_ASIDE_MAX,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=sockets))
+    running.add_done_callback(lambda _done: server.is_up.set())
+    try:
+        await server.is_up.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await running

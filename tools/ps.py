@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from libs.errors import Unavailable
@@ -18,24 +19,34 @@ from libs.kafka.admin import Group, admin
 from services.topology import PIPELINE
 from tools import env
 from tools.errors import OperatorError
-from tools.native import settings as native_settings, supervisor
+from tools.native import readiness, settings as native_settings, supervisor
+from tools.native.readiness import Said
 from tools.native.settings import Settings
 from tools.native.supervisor import Process
 
-_STYLES = {"ready": "green", "done": "green", "starting": "yellow", "restarting": "red"}
+_STYLES = {
+    **dict.fromkeys(("ready", "standby", "done"), "green"),
+    **dict.fromkeys(("starting", "draining"), "yellow"),
+    **dict.fromkeys(("not ready", "no answer", "restarting", "failed"), "red"),
+}
 # A stack whose broker is away is listed all the same.
 _KAFKA_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One replica of one process; partitions as `events.raw-0`."""
+    """One replica of one process; partitions as `events.raw-0`.
+
+    `reasons` say why a replica that runs is not ready; `restarts` counts those of the supervisor.
+    """
 
     stage: str
     replica: int
     pid: int | None
     state: str
     partitions: list[str]
+    reasons: list[str]
+    restarts: int
 
 
 def ps(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
@@ -60,7 +71,8 @@ def listed(settings: Settings) -> list[Row]:
     """Return a row for every process, in the order of the flow."""
     processes = sorted(supervisor.processes(settings), key=supervisor.order)
     partitions = _partitions()
-    return [_row(process, partitions) for process in processes]
+    said = readiness.ask(settings, processes)
+    return [_row(one, partitions, said.get(one.name)) for one in processes]
 
 
 def groups() -> dict[str, Group]:
@@ -87,14 +99,18 @@ def _partitions() -> dict[str, list[str]]:
     }
 
 
-def _row(process: Process, partitions: dict[str, list[str]]) -> Row:
+def _row(process: Process, partitions: dict[str, list[str]], said: Said | None) -> Row:
     client_id = f"{process.stage}-{process.replica}"
+    # What a replica says of itself is newer than what the supervisor saw when it started.
+    shown = said if said is not None and process.state == "ready" else Said(process.state)
     return Row(
         stage=process.stage,
         replica=process.replica,
         pid=process.pid,
-        state=process.state,
+        state=shown.status,
         partitions=partitions.get(client_id, []),
+        reasons=list(shown.reasons),
+        restarts=process.restarts,
     )
 
 
@@ -109,6 +125,8 @@ def _table(rows: list[Row]) -> Table:
             f"[{style}]{row.state}[/]" if style else row.state,
             _short(row.partitions),
         )
+        for reason in row.reasons:
+            table.add_row("", "", "", "", f"[{style}]{escape(reason)}[/]" if style else reason)
     return table
 
 

@@ -1,6 +1,7 @@
 """aiokafka behind two typed protocols, and the in-memory twin that tests use."""
 
 from libs.kafka.consuming import consumer as consumer
+from libs.kafka.probing import probing as probing
 from libs.kafka.producing import late_producer as late_producer, producer as producer
 from libs.kafka.records import (
     Ack as Ack,
@@ -9,6 +10,8 @@ from libs.kafka.records import (
     Outgoing as Outgoing,
     Partition as Partition,
     Producer as Producer,
+    Progress as Progress,
+    Reading as Reading,
     Record as Record,
     next_offsets as next_offsets,
 )

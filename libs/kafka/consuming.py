@@ -15,11 +15,13 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaConnectionError,
+    KafkaError,
     KafkaTimeoutError,
 )
 
+from libs.errors import Unavailable
 from libs.kafka import hooks, lifecycle
-from libs.kafka.records import Consumer, Partition, Record
+from libs.kafka.records import Consumer, Partition, Progress, Reading, Record
 from libs.kafka.settings import KafkaSettings
 
 _log = structlog.get_logger()
@@ -49,7 +51,7 @@ async def consumer(
         max_poll_interval_ms=settings.max_poll_interval_ms,
         request_timeout_ms=settings.request_timeout_ms,
     )
-    reader = _Consumer(client, settings)
+    reader = _Consumer(client, settings, topic)
     client.subscribe([topic], listener=reader)
     try:
         await lifecycle.start(client, settings)
@@ -59,9 +61,10 @@ async def consumer(
 
 
 class _Consumer(ConsumerRebalanceListener):
-    def __init__(self, client: AIOKafkaConsumer, settings: KafkaSettings) -> None:
+    def __init__(self, client: AIOKafkaConsumer, settings: KafkaSettings, topic: str) -> None:
         self._client = client
         self._settings = settings
+        self._topic = topic
         self._work = asyncio.Lock()
         # Offsets of finished work that the coordinator has not taken yet.
         self._owed: dict[Partition, int] = {}
@@ -131,6 +134,31 @@ class _Consumer(ConsumerRebalanceListener):
         kept, now_us = self._assigned_us, _now_us()
         self._assigned_us = {partition: kept.get(partition, now_us) for partition in assigned}
         _log.info("partitions assigned", partitions=sorted(p.partition for p in assigned))
+
+    @property
+    def progress(self) -> Progress:
+        state = self._client._subscription
+        readings: dict[Partition, Reading] = {}
+        for partition in self._client.assignment() - self._client.paused():
+            place = state.subscription.assignment.state_value(partition)
+            readings[Partition(*partition)] = Reading(
+                fetched_ms=place.timestamp or 0,
+                position=place.position if place.has_valid_position else -1,
+                end=-1 if place.lso is None else place.lso,
+            )
+        return Progress(not state.reassignment_in_progress, state.fetcher_idle_time, readings)
+
+    async def ask(self) -> None:
+        mine = self._client.assignment()
+        try:
+            if mine and not self._client._subscription.reassignment_in_progress:
+                # Those who lead its partitions.
+                await self._client.end_offsets(list(mine))
+            else:
+                # Who coordinates its group.
+                await self._client.committed(TopicPartition(self._topic, 0))
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka does not answer: {error!r}") from error
 
 
 def _now_us() -> int:

@@ -10,7 +10,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from libs.errors import Rejected, Unavailable
-from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Record
+from libs.kafka.records import (
+    Ack,
+    Consumer,
+    Outgoing,
+    Partition,
+    Producer,
+    Progress,
+    Reading,
+    Record,
+)
 
 _POLL_TIMEOUT_S = 0.05
 
@@ -116,6 +125,7 @@ class _MemoryConsumer:
         self._poll_records_max = poll_records_max
         self._positions: dict[Partition, int] = {}
         self._work = asyncio.Lock()
+        self._polled_s = time.monotonic()
 
     def assign(self, partitions: list[Partition]) -> None:
         """Start each partition at the group's committed offset."""
@@ -131,6 +141,7 @@ class _MemoryConsumer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(written.wait(), _POLL_TIMEOUT_S)
             records = self._take()
+        self._polled_s = time.monotonic()
         return records
 
     def _take(self) -> list[Record]:
@@ -155,3 +166,18 @@ class _MemoryConsumer:
     async def working(self) -> AsyncGenerator[None]:
         async with self._work:
             yield
+
+    @property
+    def progress(self) -> Progress:
+        now_ms = time.time_ns() // 1_000_000
+        readings = {
+            partition: Reading(now_ms, position, len(self._broker.log[partition]))
+            for partition, position in self._positions.items()
+        }
+        return Progress(
+            has_joined=True, away_s=time.monotonic() - self._polled_s, readings=readings
+        )
+
+    async def ask(self) -> None:
+        if self._broker.is_away:
+            raise Unavailable("the in-memory broker is away")

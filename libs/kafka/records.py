@@ -67,6 +67,31 @@ class Ack:
     drained_us: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a member is in one partition; two of them tell whether it moves. -1: not known yet.
+
+    `fetched_ms` is when a fetch was last answered, by a clock that may be set.
+    """
+
+    fetched_ms: int
+    position: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a member of a group has come, in each partition that it has and may read from.
+
+    `has_joined` is false while the group's partitions move; `away_s` is how long ago the last poll
+    ended, 0 while one is under way.
+    """
+
+    has_joined: bool
+    away_s: float
+    readings: Mapping[Partition, Reading]
+
+
 class Producer(Protocol):
     """Writes records durably: an ack means that every in-sync replica has the record."""
 
@@ -102,6 +127,15 @@ class Consumer(Protocol):
 
     def working(self) -> AbstractAsyncContextManager[None]:
         """Make a rebalance wait (for a bounded time) until the work on polled records is done."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """Look how far it has come; asks nobody."""
+        ...
+
+    async def ask(self) -> None:
+        """Ask those brokers that it depends on. Raises `Unavailable` if they do not answer."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -32,4 +33,11 @@ def launch(main: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
-    await main()
+    try:
+        await main()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        # A library may let one escape that nobody asked for; that is a failure.
+        if task is None or not task.cancelling():
+            raise
+        structlog.get_logger().info("stopped while it was starting")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from libs.kafka import Consumer, Record, next_offsets
+from libs.stage import watchdog
 
 _log = structlog.get_logger()
 
@@ -19,7 +21,6 @@ Work = Callable[[list[Record]], Awaitable[None]]
 # A drain that takes longer than this ends without one: the offsets are not committed, so the
 # next owner does the work again. Each step of it has a limit of its own, and they fit in here.
 DRAIN_LIMIT_S = 20.0
-_EXIT_UNDRAINED = 70
 
 
 async def run(consumer: Consumer, work: Work, stop: asyncio.Event) -> None:
@@ -35,24 +36,48 @@ async def run(consumer: Consumer, work: Work, stop: asyncio.Event) -> None:
             await consumer.commit(next_offsets(records))
 
 
-def stop_on_signal() -> asyncio.Event:
+class Stop(asyncio.Event):
+    """Set when the stage is to end; until it has `begun` a signal also breaks its start off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start = asyncio.current_task()
+
+    def begun(self) -> None:
+        """Say that there is work, which a signal must not break off."""
+        self._start = None
+
+    def on_signal(self) -> None:
+        """End, the way it is done now."""
+        self.set()
+        if self._start is not None:
+            self._start.cancel()
+
+
+def stop_on_signal() -> Stop:
     """Give the event that SIGTERM and Ctrl-C set; a second signal ends the process at once."""
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
             _log.warning("stopped by a second signal", signal=number.name)
-            os._exit(_EXIT_UNDRAINED)
+            os._exit(watchdog.EXIT_UNDRAINED)
         _log.info("draining", signal=number.name, drain_limit_s=DRAIN_LIMIT_S)
-        stop.set()
-        loop.call_later(DRAIN_LIMIT_S, _give_up)
+        # A thread, because the end of a process may also hang when its loop is gone.
+        limit = threading.Timer(DRAIN_LIMIT_S, _give_up, [loop])
+        limit.daemon = True
+        limit.start()
+        stop.on_signal()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    # A terminal that is closed is no reason to end, nor is there anything to read again.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return stop
 
 
-def _give_up() -> None:
-    _log.error("not drained in time", drain_limit_s=DRAIN_LIMIT_S)
-    os._exit(_EXIT_UNDRAINED)
+def _give_up(loop: asyncio.AbstractEventLoop) -> None:
+    watchdog.end_process(
+        loop, watchdog.EXIT_UNDRAINED, "not drained in time", drain_limit_s=DRAIN_LIMIT_S
+    )

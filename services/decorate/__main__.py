@@ -17,10 +17,12 @@ async def main() -> None:
     replica = stage.Replica(DECORATE.stage, settings.replica)
     logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
+    health = stage.Health(settings.health, stop)
     source = lookup.source(settings.entities, settings.database_url.get_secret_value())
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
+        health.kept(),
         tracing.exporting(replica.stage, replica.number) as emitter,
         lookup.following(source, settings.reload_s, stop) as found,
         kafka.producer(settings.kafka, replica.client_id) as producer,
@@ -31,6 +33,7 @@ async def main() -> None:
             client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
         ) as consumer,
+        health.reading(consumer),
     ):
 
         async def handle(batch: NormalBatch) -> Outcome[DecoratedBatch]:

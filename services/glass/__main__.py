@@ -12,7 +12,10 @@ async def main() -> None:
     settings = Settings()
     logs.setup("glass", settings.replica)
     stop = stage.stop_on_signal()
-    async with query.opened(settings) as events:
+    health = stage.Health(settings.health, stop)
+    async with health.kept(), query.opened(settings) as events:
+        health.depends_on("PostgreSQL", events.check)
+        health.started()
         app = api.application(events, read_keys(settings.api_keys))
         await http.serve(app, settings.host, settings.port, stop)
 

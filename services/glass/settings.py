@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.keys import read_keys
+from libs.stage import HealthSettings
 
 
 class Settings(BaseSettings):
@@ -17,6 +18,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GLASS_", frozen=True)
 
     replica: int = Field(default=0, ge=0, validation_alias="TTG_REPLICA")
+    health: HealthSettings = Field(default_factory=HealthSettings)
     host: str = "127.0.0.1"
     port: int = Field(default=7401, ge=0, le=65_535)
     # `tenant=key`, separated by commas; a key sees its tenant only. Empty: open, on loopback only.

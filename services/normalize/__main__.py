@@ -18,9 +18,11 @@ async def main() -> None:
     replica = stage.Replica(NORMALIZE.stage, settings.replica)
     logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
+    health = stage.Health(settings.health, stop)
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
+        health.kept(),
         tracing.exporting(replica.stage, replica.number) as emitter,
         kafka.producer(settings.kafka, replica.client_id) as producer,
         kafka.consumer(
@@ -30,6 +32,7 @@ async def main() -> None:
             client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
         ) as consumer,
+        health.reading(consumer),
     ):
         transform = stage.Transform(
             writes=NORMALIZE.writes,

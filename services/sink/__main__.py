@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from libs import kafka, logs, stage, tracing
+from libs import kafka, logs, postgres, stage, tracing
 from services.sink import store
 from services.sink.settings import Settings
 from services.sink.write import Writer
@@ -16,11 +16,15 @@ async def main() -> None:
     replica = stage.Replica(SINK.stage, settings.replica)
     logs.setup(replica.stage, replica.number)
     stop = stage.stop_on_signal()
+    health = stage.Health(settings.health, stop)
+    url = settings.database_url.get_secret_value()
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
+        health.kept(),
         tracing.exporting(replica.stage, replica.number) as emitter,
-        store.opened(settings.database_url.get_secret_value(), replica.client_id) as events,
+        store.opened(url, replica.client_id) as events,
+        postgres.probing(url, replica.client_id) as ask,
         kafka.producer(settings.kafka, replica.client_id) as producer,
         kafka.consumer(
             settings.kafka,
@@ -29,7 +33,9 @@ async def main() -> None:
             client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
         ) as consumer,
+        health.reading(consumer),
     ):
+        health.depends_on("PostgreSQL", ask)
         letters = stage.DeadLetters(producer, replica, emitter)
         writer = Writer(events, letters, emitter, replica, settings.transaction_events_max)
         structlog.get_logger().info("ready")

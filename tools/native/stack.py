@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tools.env import REPOSITORY, StackEnv
 from tools.errors import OperatorError
-from tools.native import golang, java, kafka, postgres, secret
+from tools.native import golang, java, kafka, postgres, secret, sockets
 from tools.native.postgres import Postgres
 from tools.native.settings import PORT_OFFSETS, Settings
 from tools.native.wheels import DEPLOY
@@ -119,6 +119,7 @@ def environment(
         "TTG_PYTHON": sys.executable,
         "TTG_LEASH": str(Path(__file__).with_name("leash.py")),
         "TTG_LOGS": str(settings.logs),
+        "TTG_SOCKETS": str(sockets.folder(settings)),
         "TTG_CONFIG": str(settings.config),
         "TTG_JAVA": str(programs.java),
         "TTG_KAFKA_CLASSPATH": kafka.classpath(programs.kafka_jars),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import http.client
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Generator, Mapping
@@ -21,18 +19,16 @@ from typing import Any
 import psutil
 
 from tools.errors import OperatorError
-from tools.native import locks, sweep
+from tools.native import locks, sockets, sweep
 from tools.native.settings import Settings
 from tools.native.wheels import DEPLOY
 
-# The kernel's limit for the path of a socket, less a margin.
-_SOCKET_PATH_BYTES_MAX = 100
 _TIMEOUT_S = 5.0
 _LOCK_TIMEOUT_S = 5.0
 _POLL_S = 0.01
 # Scaling down answers when the removed replicas have drained, so it may take this long.
 _SCALE_TIMEOUT_S = 60.0
-# Longer than the slowest process's own limit, twice: stages first, then what they stand on.
+# Longer than the limits of a stage and of what it stands on, which is stopped after it.
 _STOP_TIMEOUT_S = 60.0
 _REPLICA = re.compile(r"^(?P<stage>[a-z]+)(?:-(?P<replica>\d+))?$")
 
@@ -147,7 +143,7 @@ def stop(settings: Settings) -> bool:
         except psutil.NoSuchProcess:
             pass
     _pid_file(settings).unlink(missing_ok=True)
-    _socket(settings).unlink(missing_ok=True)
+    sockets.clear(settings)
     return process is not None
 
 
@@ -178,16 +174,7 @@ def _pid_file(settings: Settings) -> Path:
 
 
 def _socket(settings: Settings) -> Path:
-    usual = settings.run / "api.sock"
-    if len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES_MAX:
-        return usual
-    # One place for every shell, whatever TMPDIR says there.
-    short = hashlib.sha256(os.fsencode(settings.state)).hexdigest()[:16]
-    folder = Path(f"/tmp/ttg-{os.getuid()}-{short}")  # noqa: S108  (its owner is looked at)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise OperatorError(f"{folder} belongs to somebody else; set a shorter TTG_STATE_DIR.")
-    return folder / "api.sock"
+    return sockets.folder(settings) / "api.sock"
 
 
 @contextmanager
@@ -213,19 +200,8 @@ class _NoAnswerError(OperatorError):
     """It listens, and says nothing in time."""
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fspath(self._path))
-
-
 def _request(settings: Settings, method: str, path: str, timeout_s: float = _TIMEOUT_S) -> Any:
-    connection = _Connection(_socket(settings), timeout_s)
+    connection = sockets.Connection(_socket(settings), timeout_s)
     try:
         connection.request(method, path)
         answer = connection.getresponse()

@@ -1,0 +1,91 @@
+"""How far a reader is, and whether what a stage depends on answers, as the real parts tell it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import asyncpg
+import pytest
+
+from libs import kafka, postgres
+from libs.errors import Unavailable
+from libs.kafka import KafkaSettings, Partition
+from tests.contract.test_kafka import NEEDS_STACK, PARTITIONS, Broker, in_kafka, in_memory, read
+from tests.stack import Stack
+
+NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_ms=1_000)
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=NEEDS_STACK)])
+async def broker(request: pytest.FixtureRequest) -> AsyncGenerator[Broker]:
+    if request.param == "memory":
+        async with in_memory() as made:
+            yield made
+    else:
+        servers = request.getfixturevalue("stack").kafka_bootstrap_servers
+        async with in_kafka(servers) as made:
+            yield made
+
+
+async def test_progress_tells_what_was_read_of_each_partition(broker: Broker) -> None:
+    await broker.write(b"a", b"b", partition=2)
+    async with broker.join("g") as consumer:
+        await read(consumer, 2)
+        before = consumer.progress
+        await broker.write(b"c", partition=2)
+        await read(consumer, 1)
+        after = consumer.progress
+
+    place = Partition(broker.topic, 2)
+    assert before.has_joined
+    assert set(before.readings) == {Partition(broker.topic, n) for n in range(PARTITIONS)}
+    assert (before.readings[place].position, before.readings[place].end) == (2, 2)
+    assert (after.readings[place].position, after.readings[place].end) == (3, 3)
+    assert after.readings[place].fetched_ms >= before.readings[place].fetched_ms > 0
+    assert 0 <= after.away_s < 1
+
+
+async def test_a_broker_that_is_there_answers_a_member(broker: Broker) -> None:
+    async with broker.join("g") as consumer:
+        await consumer.ask()
+
+
+async def test_a_kafka_that_is_nowhere_does_not_answer() -> None:
+    async with kafka.probing(NOWHERE, "test") as ask:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="Kafka does not answer"):
+                await ask()
+
+
+async def test_a_database_that_is_nowhere_does_not_answer() -> None:
+    async with postgres.probing("postgresql://x@127.0.0.1:1/x?sslmode=disable", "test") as ask:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="Connect"):
+                await ask()
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1_900)
+async def test_a_database_answers_again_on_a_new_connection(stack: Stack) -> None:
+    url = stack.values["DATABASE_URL"]
+    async with postgres.probing(url, "test") as ask:
+        await ask()
+        other = await asyncpg.connect(url)
+        ended = await other.fetch(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'test-probe'"
+        )
+        await other.close()
+        with pytest.raises(Unavailable):
+            await ask()
+        await ask()
+
+    assert len(ended) == 1
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1_900)
+async def test_a_kafka_that_is_there_answers_a_probe(stack: Stack) -> None:
+    settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
+    async with kafka.probing(settings, "test") as ask:
+        await ask()
