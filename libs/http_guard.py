@@ -111,6 +111,24 @@ class Gate:
         return body, headers
 
 
+class _Answering:
+    """The transport as an answer sees it: its end waits for the end of the request."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: GuardedProtocol) -> None:
+        self._connection = connection
+
+    def write(self, data: bytes) -> None:
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        self._connection.end()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol within limits; `on_…` are the parser's callbacks."""
 
@@ -125,6 +143,8 @@ class GuardedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._is_over = False
+        self._is_ending = False
+        self._answering = cast("asyncio.Transport", _Answering(self))
         self._requests = 0
         self._head_bytes = 0
         self._framing_bytes = 0
@@ -218,6 +238,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
         self._enter(Phase.BODY)
         super().on_headers_complete()
+        self.cycle.transport = self._answering
         is_last = self._requests >= self.gate.limits.connection_requests_max
         if is_last or self.gate.is_draining:
             self.cycle.keep_alive = False
@@ -234,6 +255,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request."""
         super().on_message_complete()
+        if self._is_ending:
+            self.transport.close()
         self._enter(Phase.IDLE if self.cycle.response_complete else Phase.WORK)
 
     def on_response_complete(self) -> None:
@@ -257,6 +280,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase in (Phase.HEAD, Phase.BODY, Phase.WORK):
             if self.cycle is not None:
                 self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    def end(self) -> None:
+        """Close after an answer; a client cut off while it sends would not get to see it."""
+        if self._phase is Phase.BODY and self.cycle.response_complete and not self.pipeline:
+            self._is_ending = True
         else:
             self.transport.close()
 

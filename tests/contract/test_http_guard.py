@@ -58,7 +58,13 @@ def test_what_the_guard_holds_on_to_in_uvicorn_is_still_there() -> None:
     ):
         assert text in source, f"uvicorn no longer has {text!r}"
     cycle = inspect.getsource(RequestResponseCycle.__init__)
-    for text in ("keep_alive", "disconnected", "response_started", "response_complete"):
+    for text in (
+        "transport",
+        "keep_alive",
+        "disconnected",
+        "response_started",
+        "response_complete",
+    ):
         assert f"self.{text} = " in cycle, f"a request cycle has no {text}"
 
 
@@ -254,12 +260,23 @@ async def test_who_asks_is_not_taken_from_a_header() -> None:
         assert server.scopes[0]["client"][0] == "127.0.0.1"
 
 
-async def test_of_a_body_that_was_refused_only_so_much_is_read() -> None:
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer without a look at the body."""
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
+
+async def test_a_client_that_is_refused_while_it_sends_gets_to_see_it_and_then_the_end() -> None:
+    limits = replace(QUICK, body_timeout_s=60.0)
+    async with serving(limits, refuse) as server:
+        head = POST + b"Connection: close\r\nContent-Length: 5000000\r\n\r\n"
+        answer = await server.talk(head, *[b"x" * 100_000] * 50)
+
+    assert statuses(answer) == [413]
+
+
+async def test_of_a_body_that_was_refused_only_so_much_is_read() -> None:
     limits = replace(QUICK, body_timeout_s=60.0, discarded_bytes_max=500_000)
     async with serving(limits, refuse) as server, server.connected() as (reader, writer):
         writer.write(POST + b"Content-Length: 100000000\r\n\r\n")
