@@ -10,7 +10,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from libs.errors import Rejected, Unavailable
-from libs.kafka.records import Ack, Consumer, Outgoing, Partition, Producer, Record
+from libs.kafka.records import (
+    Ack,
+    Consumer,
+    Outgoing,
+    Partition,
+    Positions,
+    Producer,
+    Progress,
+    Record,
+)
 
 _POLL_TIMEOUT_S = 0.05
 
@@ -41,10 +50,15 @@ class MemoryBroker:
 
     @asynccontextmanager
     async def consumer(
-        self, topic: str, *, group: str, poll_records_max: int = 500
+        self,
+        topic: str,
+        *,
+        group: str,
+        poll_records_max: int = 500,
+        positions: Positions | None = None,
     ) -> AsyncGenerator[Consumer]:
         """Yield a member of `group`; joining and leaving spread the partitions anew."""
-        member = _MemoryConsumer(self, topic, group, poll_records_max)
+        member = _MemoryConsumer(self, group, poll_records_max, positions)
         members = self._members[group]
         members.append(member)
         await self._rebalance(topic, members)
@@ -109,29 +123,54 @@ def _size_bytes(record: Outgoing) -> int:
 
 
 class _MemoryConsumer:
-    def __init__(self, broker: MemoryBroker, topic: str, group: str, poll_records_max: int) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        group: str,
+        poll_records_max: int,
+        positions: Positions | None,
+    ) -> None:
         self._broker = broker
-        self._topic = topic
         self._group = group
         self._poll_records_max = poll_records_max
+        self._kept = positions
+        self._assigned: list[Partition] = []
+        # The next offset of each partition that is claimed.
         self._positions: dict[Partition, int] = {}
+        self._done: dict[Partition, int] = {}
         self._work = asyncio.Lock()
 
     def assign(self, partitions: list[Partition]) -> None:
-        """Start each partition at the group's committed offset."""
-        self._positions = {
-            partition: self._broker.committed.get((self._group, partition), 0)
-            for partition in partitions
-        }
+        """Read these partitions, each once it is claimed."""
+        self._assigned = partitions
+        self._positions.clear()
 
     async def poll(self) -> list[Record]:
         written = self._broker.written
+        await self._claim()
         records = self._take()
         if not records:
             with suppress(TimeoutError):
                 await asyncio.wait_for(written.wait(), _POLL_TIMEOUT_S)
             records = self._take()
         return records
+
+    async def _claim(self) -> None:
+        for partition in self._assigned:
+            if partition in self._positions and self._holds(partition):
+                continue
+            self._positions.pop(partition, None)
+            offset = self._broker.committed.get((self._group, partition), 0)
+            if self._kept is not None:
+                try:
+                    offset = await self._kept.claim(partition, offset)
+                except Unavailable:
+                    continue
+            if partition in self._assigned:
+                self._positions[partition] = self._done[partition] = offset
+
+    def _holds(self, partition: Partition) -> bool:
+        return self._kept is None or self._kept.holds(partition)
 
     def _take(self) -> list[Record]:
         records: list[Record] = []
@@ -146,10 +185,19 @@ class _MemoryConsumer:
             records.extend(taken)
         return records
 
+    def progress(self) -> Mapping[Partition, Progress]:
+        return {partition: self._progress(partition) for partition in self._assigned}
+
+    def _progress(self, partition: Partition) -> Progress:
+        done = self._done.get(partition, -1)
+        lag_records = -1 if done < 0 else len(self._broker.log[partition]) - done
+        return Progress(partition in self._positions, 0.0, lag_records, done)
+
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         for partition, offset in offsets.items():
-            if partition in self._positions:
+            if partition in self._assigned and self._holds(partition):
                 self._broker.committed[self._group, partition] = offset
+                self._done[partition] = offset
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[None]:

@@ -85,11 +85,61 @@ class Producer(Protocol):
         ...
 
 
+class Gap(Exception):
+    """The log no longer holds what is to be read next, or never did; says how much is missing."""
+
+
+class Unreadable(Exception):
+    """The log holds something that the client cannot read; nothing behind it is read."""
+
+
+class Positions(Protocol):
+    """Keeps where each partition is read on, where a reader's store keeps it with its rows."""
+
+    async def claim(self, partition: Partition, beginning: int) -> int:
+        """Become the owner of a partition, and return the next offset to read.
+
+        That is `beginning` if nothing is kept of the partition. Raises `Unavailable`.
+        """
+        ...
+
+    async def move(self, partition: Partition, offset: int) -> None:
+        """Keep another next offset of a partition that is held. Raises `Unavailable`."""
+        ...
+
+    def holds(self, partition: Partition) -> bool:
+        """Whether the claim stands, as far as is known; it is made again if it does not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How the reading of one partition gets on, for a watchdog.
+
+    `starved_s` is for how long polls have waited in vain although no broker has answered a fetch
+    for the partition: a healthy client stays below a second or two, also at an empty topic, and
+    it is 0 while the work keeps the poll waiting. `lag_records` lie between `done`, the next
+    offset that is not worked on, and the end of the log; both are -1 while they are not known.
+    """
+
+    is_claimed: bool
+    starved_s: float
+    lag_records: int
+    done: int
+
+
 class Consumer(Protocol):
     """Reads one topic as a member of a group; nothing is committed behind the caller's back."""
 
     async def poll(self) -> list[Record]:
-        """Wait a moment for records: partition by partition, offsets ascending, maybe none."""
+        """Wait a moment for records: partition by partition, offsets ascending, maybe none.
+
+        Raises `Gap` or `Unreadable` where going on would skip a record in silence.
+        """
+        ...
+
+    def progress(self) -> Mapping[Partition, Progress]:
+        """Tell how each partition that this member has gets on."""
         ...
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
