@@ -20,18 +20,21 @@ async def main() -> None:
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
         tracing.exporting(replica.stage, replica.number) as emitter,
-        store.opened(settings.database_url.get_secret_value(), replica.client_id) as events,
-        kafka.producer(settings.kafka, replica.client_id) as producer,
+        store.opened(
+            settings.database_url.get_secret_value(),
+            replica.client_id,
+            stage.Failpoints(settings.failpoints),
+        ) as events,
         kafka.consumer(
             settings.kafka,
             SINK.reads,
             group=replica.stage,
             client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
+            positions=events,
         ) as consumer,
     ):
-        letters = stage.DeadLetters(producer, replica, emitter)
-        writer = Writer(events, letters, emitter, replica, settings.transaction_events_max)
+        writer = Writer(events, emitter, replica, settings.transaction_events_max)
         structlog.get_logger().info("ready")
         await stage.run(consumer, writer.work, stop)
         writer.end()
