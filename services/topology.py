@@ -33,4 +33,7 @@ SINK = Hop("sink", reads="events.decorated")
 
 PIPELINE = (INGEST, NORMALIZE, DECORATE, SINK)
 TOPICS = tuple(hop.writes for hop in PIPELINE if hop.writes)
-DEAD_LETTER_TOPICS = tuple(topic + DEAD_LETTER_SUFFIX for topic in TOPICS)
+# Of the hops. What cannot be stored has a table beside the events.
+DEAD_LETTER_TOPICS = tuple(
+    hop.reads + DEAD_LETTER_SUFFIX for hop in PIPELINE if hop.reads and hop.writes
+)

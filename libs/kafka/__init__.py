@@ -6,13 +6,16 @@ from libs.kafka.producing import late_producer as late_producer, producer as pro
 from libs.kafka.records import (
     Ack as Ack,
     Consumer as Consumer,
+    Gap as Gap,
     Headers as Headers,
     Outgoing as Outgoing,
     Partition as Partition,
+    Positions as Positions,
     Producer as Producer,
     Progress as Progress,
     Reading as Reading,
     Record as Record,
+    Unreadable as Unreadable,
     next_offsets as next_offsets,
 )
 from libs.kafka.settings import KafkaSettings as KafkaSettings

@@ -6,22 +6,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
+    CorruptRecordException,
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    OffsetOutOfRangeError,
+    RecordTooLargeError,
 )
 
 from libs.errors import Unavailable
 from libs.kafka import hooks, lifecycle
-from libs.kafka.records import Consumer, Partition, Progress, Reading, Record
+from libs.kafka.claiming import Claiming
+from libs.kafka.records import Consumer, Partition, Positions, Progress, Reading, Record, Unreadable
 from libs.kafka.settings import KafkaSettings
 
 _log = structlog.get_logger()
@@ -29,16 +33,26 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def consumer(
-    settings: KafkaSettings, topic: str, *, group: str, client_id: str, poll_records_max: int
+    settings: KafkaSettings,
+    topic: str,
+    *,
+    group: str,
+    client_id: str,
+    poll_records_max: int,
+    positions: Positions | None = None,
 ) -> AsyncGenerator[Consumer]:
-    """Yield a started member of `group` that reads `topic`; it leaves the group at the end."""
+    """Yield a started member of `group` that reads `topic`; it leaves the group at the end.
+
+    With `positions` these say where to read, and what the group commits is for its observers.
+    """
     hooks.install()
     client = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id=client_id,
         group_id=group,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        # Where to read is looked up for each assignment; what the log does not have is an error.
+        auto_offset_reset="none",
         isolation_level="read_committed",
         # Exactly one: each further strategy would cost a JoinGroup of its own.
         partition_assignment_strategy=(StickyPartitionAssignor,),
@@ -51,33 +65,48 @@ async def consumer(
         max_poll_interval_ms=settings.max_poll_interval_ms,
         request_timeout_ms=settings.request_timeout_ms,
     )
-    reader = _Consumer(client, settings, topic)
+    reader = _Consumer(client, settings, topic, positions)
     client.subscribe([topic], listener=reader)
     try:
         await lifecycle.start(client, settings)
         yield reader
+        await reader.settle()
     finally:
-        await lifecycle.close(client, settings)
+        reader.abandon()
+        # What a fetch task has died of is raised again here, and polls have told of it.
+        with suppress(KafkaError):
+            await lifecycle.close(client, settings)
 
 
 class _Consumer(ConsumerRebalanceListener):
-    def __init__(self, client: AIOKafkaConsumer, settings: KafkaSettings, topic: str) -> None:
+    def __init__(
+        self,
+        client: AIOKafkaConsumer,
+        settings: KafkaSettings,
+        topic: str,
+        positions: Positions | None,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._topic = topic
+        self._claiming = Claiming(client, settings, positions)
+        self._commits_wait = positions is None
         self._work = asyncio.Lock()
         # Offsets of finished work that the coordinator has not taken yet.
         self._owed: dict[Partition, int] = {}
+        self._paying: asyncio.Task[None] | None = None
         self._assigned_us: dict[TopicPartition, int] = {}
 
     async def poll(self) -> list[Record]:
-        fetched = await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
+        hooks.check_fetching(self._client)
+        await self._claiming.catch_up()
+        fetched = await self._fetched()
         polled_us = _now_us()
         records: list[Record] = []
         for partition, batch in fetched.items():
-            end = self._client.highwater(partition) or 0
             asked_us, fetched_us = hooks.moments(batch)
             assigned_us = self._assigned_us.get(partition, polled_us)
+            end = self._client.highwater(partition) or 0
             records.extend(
                 Record(
                     topic=partition.topic,
@@ -93,17 +122,51 @@ class _Consumer(ConsumerRebalanceListener):
                     fetched_us=fetched_us,
                     may_be_redelivered=raw.timestamp * 1000 < assigned_us,
                 )
-                for raw in batch
+                for raw in self._claiming.let_out(partition, batch)
             )
         return records
 
+    async def _fetched(self) -> dict:
+        try:
+            return await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
+        except OffsetOutOfRangeError as error:
+            for partition, offset in error.args[0].items():
+                await self._claiming.pass_gap(partition, offset)
+            return {}
+        except (RecordTooLargeError, CorruptRecordException) as error:
+            raise Unreadable(
+                f"a record cannot be read, and nothing behind it is: {error}; look at the broker's "
+                "log and disk, or raise KAFKA_MAX_PARTITION_FETCH_BYTES if it is too large"
+            ) from error
+
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        self._owed.update(offsets)
-        mine = {(held.topic, held.partition) for held in self._client.assignment()}
-        self._owed = {held: offset for held, offset in self._owed.items() if held in mine}
-        if not self._owed:
+        held = {one: offset for one, offset in offsets.items() if self._claiming.is_held(one)}
+        self._owed.update(held)
+        if self._commits_wait:
+            await self._pay()
+        elif self._owed and (self._paying is None or self._paying.done()):
+            if self._paying is not None:
+                self._paying.result()
+            self._paying = asyncio.create_task(self._pay())
+
+    async def settle(self) -> None:
+        """Wait for a commit under way, and make the last one."""
+        if self._paying is not None:
+            await self._paying
+        await self._pay()
+
+    def abandon(self) -> None:
+        """Wait for no commit."""
+        if self._paying is not None:
+            self._paying.cancel()
+
+    async def _pay(self) -> None:
+        mine = self._client.assignment()
+        owed = {TopicPartition(*one): offset for one, offset in self._owed.items()}
+        owed = {held: offset for held, offset in owed.items() if held in mine}
+        self._owed = {}
+        if not owed:
             return
-        owed = {TopicPartition(*held): offset for held, offset in self._owed.items()}
         try:
             # The client retries for ever by itself.
             await asyncio.wait_for(self._client.commit(owed), self._settings.commit_timeout_s)
@@ -113,8 +176,7 @@ class _Consumer(ConsumerRebalanceListener):
             _log.info("commit refused", reason=str(error))
         except (KafkaTimeoutError, KafkaConnectionError, TimeoutError):
             _log.warning("commit put off", commit_timeout_s=self._settings.commit_timeout_s)
-            return
-        self._owed.clear()
+            self._owed = {Partition(*held): offset for held, offset in owed.items()} | self._owed
 
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[None]:
@@ -129,8 +191,11 @@ class _Consumer(ConsumerRebalanceListener):
                 pass
         except TimeoutError:
             _log.warning("partitions leave before their work is done", patience_s=patience_s)
+        self._claiming.revoked()
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        # First of all: the client hands records out while this runs.
+        self._claiming.assigned(assigned)
         kept, now_us = self._assigned_us, _now_us()
         self._assigned_us = {partition: kept.get(partition, now_us) for partition in assigned}
         _log.info("partitions assigned", partitions=sorted(p.partition for p in assigned))

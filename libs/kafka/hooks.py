@@ -1,8 +1,9 @@
 # pyright: basic
-"""Moments inside aiokafka that its interface does not tell, noted in one place.
+"""What aiokafka's interface does not tell, taken from inside it in one place.
 
-A consumer's fetch: when it was asked for and when it came. A producer's record: when its batch left
-the buffer. `tests/contract/test_hooks.py` fails if a new version has moved any of these.
+A consumer's fetch: when it was asked for and when it came, whether there will be another, and
+records that it cannot read. A producer's record: when its batch left the buffer.
+`tests/contract/test_hooks.py` fails if a new version has moved any of these.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from contextvars import ContextVar
 from functools import cache, wraps
 from weakref import WeakKeyDictionary
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.producer.message_accumulator import MessageBatch
+
+from libs.kafka.lenient import LenientRecords
 
 _asked_us: ContextVar[int] = ContextVar("asked_us", default=0)
 # By the future that the producer gives for a record; gone with it.
@@ -38,12 +43,21 @@ def drained_us(delivery: asyncio.Future) -> int:
     return _drained_us.pop(delivery, 0)
 
 
+def check_fetching(client: AIOKafkaConsumer) -> None:
+    """Raise if the client's fetch task has died: its polls would come back empty for ever."""
+    assert client._fetcher is not None, "polled before its start"
+    task = client._fetcher.error_future
+    if task.done() and not task.cancelled():
+        raise RuntimeError("the fetch task of the Kafka client has died") from task.exception()
+
+
 @cache
 def install() -> None:
     """Wire the hooks in, once for a process."""
     Fetcher._proc_fetch_request = _asking(Fetcher._proc_fetch_request)
     FetchResult.__init__ = _coming(FetchResult.__init__)
     FetchResult.getall = _handing_out(FetchResult.getall)
+    fetcher.MemoryRecords = LenientRecords
     MessageBatch.drain_ready = _leaving(MessageBatch.drain_ready)
 
 

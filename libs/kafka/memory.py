@@ -15,6 +15,7 @@ from libs.kafka.records import (
     Consumer,
     Outgoing,
     Partition,
+    Positions,
     Producer,
     Progress,
     Reading,
@@ -50,10 +51,15 @@ class MemoryBroker:
 
     @asynccontextmanager
     async def consumer(
-        self, topic: str, *, group: str, poll_records_max: int = 500
+        self,
+        topic: str,
+        *,
+        group: str,
+        poll_records_max: int = 500,
+        positions: Positions | None = None,
     ) -> AsyncGenerator[Consumer]:
         """Yield a member of `group`; joining and leaving spread the partitions anew."""
-        member = _MemoryConsumer(self, topic, group, poll_records_max)
+        member = _MemoryConsumer(self, group, poll_records_max, positions)
         members = self._members[group]
         members.append(member)
         await self._rebalance(topic, members)
@@ -118,24 +124,31 @@ def _size_bytes(record: Outgoing) -> int:
 
 
 class _MemoryConsumer:
-    def __init__(self, broker: MemoryBroker, topic: str, group: str, poll_records_max: int) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        group: str,
+        poll_records_max: int,
+        positions: Positions | None,
+    ) -> None:
         self._broker = broker
-        self._topic = topic
         self._group = group
         self._poll_records_max = poll_records_max
+        self._kept = positions
+        self._assigned: list[Partition] = []
+        # The next offset of each partition that is claimed.
         self._positions: dict[Partition, int] = {}
         self._work = asyncio.Lock()
         self._polled_s = time.monotonic()
 
     def assign(self, partitions: list[Partition]) -> None:
-        """Start each partition at the group's committed offset."""
-        self._positions = {
-            partition: self._broker.committed.get((self._group, partition), 0)
-            for partition in partitions
-        }
+        """Read these partitions, each once it is claimed."""
+        self._assigned = partitions
+        self._positions.clear()
 
     async def poll(self) -> list[Record]:
         written = self._broker.written
+        await self._claim()
         records = self._take()
         if not records:
             with suppress(TimeoutError):
@@ -143,6 +156,23 @@ class _MemoryConsumer:
             records = self._take()
         self._polled_s = time.monotonic()
         return records
+
+    async def _claim(self) -> None:
+        for partition in self._assigned:
+            if partition in self._positions and self._holds(partition):
+                continue
+            self._positions.pop(partition, None)
+            offset = self._broker.committed.get((self._group, partition), 0)
+            if self._kept is not None:
+                try:
+                    offset = await self._kept.claim(partition, offset)
+                except Unavailable:
+                    continue
+            if partition in self._assigned:
+                self._positions[partition] = offset
+
+    def _holds(self, partition: Partition) -> bool:
+        return self._kept is None or self._kept.holds(partition)
 
     def _take(self) -> list[Record]:
         records: list[Record] = []
@@ -159,7 +189,7 @@ class _MemoryConsumer:
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         for partition, offset in offsets.items():
-            if partition in self._positions:
+            if partition in self._assigned and self._holds(partition):
                 self._broker.committed[self._group, partition] = offset
 
     @asynccontextmanager

@@ -110,11 +110,41 @@ class Producer(Protocol):
         ...
 
 
+class Gap(Exception):
+    """The log no longer holds what is to be read next, or never did; says how much is missing."""
+
+
+class Unreadable(Exception):
+    """The log holds something that the client cannot read; nothing behind it is read."""
+
+
+class Positions(Protocol):
+    """Keeps where each partition is read on, where a reader's store keeps it with its rows."""
+
+    async def claim(self, partition: Partition, beginning: int) -> int:
+        """Become the owner of a partition, and return the next offset to read.
+
+        That is `beginning` if nothing is kept of the partition. Raises `Unavailable`.
+        """
+        ...
+
+    async def move(self, partition: Partition, offset: int) -> None:
+        """Keep another next offset of a partition that is held. Raises `Unavailable`."""
+        ...
+
+    def holds(self, partition: Partition) -> bool:
+        """Whether the claim stands, as far as is known; it is made again if it does not."""
+        ...
+
+
 class Consumer(Protocol):
     """Reads one topic as a member of a group; nothing is committed behind the caller's back."""
 
     async def poll(self) -> list[Record]:
-        """Wait a moment for records: partition by partition, offsets ascending, maybe none."""
+        """Wait a moment for records: partition by partition, offsets ascending, maybe none.
+
+        Raises `Gap` or `Unreadable` where going on would skip a record in silence.
+        """
         ...
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:

@@ -39,6 +39,8 @@ class KafkaSettings(BaseSettings):
     rebalance_timeout_ms: int = Field(default=20_000, ge=1_000)
     max_poll_interval_ms: int = Field(default=60_000, ge=1_000)
     commit_timeout_s: float = Field(default=5.0, gt=0)
+    # Go on at the first record there is where unread ones were deleted; without it a stage stops.
+    accept_gap: bool = False
 
     # Both. A client that cannot say goodbye in this time is left behind.
     request_timeout_ms: int = Field(default=10_000, ge=1_000)

@@ -13,7 +13,7 @@ from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
 from libs.stage.limit import DeadLetterLimit
-from libs.stage.reading import Replica, read_facts
+from libs.stage.reading import Replica, read_facts, unread_origin
 from libs.stage.retry import until_available
 from libs.stage.settings import DeadLetterSettings
 
@@ -63,7 +63,7 @@ class DeadLetters:
         """
         await self._limit.allow(record, 1.0)
         ack = await self._write(record, record.value, record.headers, reason)
-        origins = batch.origins if batch else [_unread_origin(record)]
+        origins = batch.origins if batch else [unread_origin(record)]
         self._end_traces(record, batch, origins, reason, (started_us, ack.acked_us))
         read = read_facts(
             record, self._replica, tracing.read_headers(record.headers), batch, started_us
@@ -155,24 +155,6 @@ class DeadLetters:
         for origin in origins:
             arrival = tracing.Arrival(origin, carried.trail, reading)
             tracing.report_death(self._emitter, arrival, reason, ended_us)
-
-
-def _unread_origin(record: Record) -> Origin:
-    """Stand in for the origins of a record that cannot be read: all that is left is a header."""
-    carried = tracing.read_headers(record.headers)
-    traceparent, tracestate = carried.traceparent, carried.tracestate
-    if not carried.trail.is_ours:
-        # Whoever passed our member on does not end the trace that it is of.
-        traceparent, tracestate = tracing.adopt(traceparent, tracestate)
-    return Origin(
-        tenant="unknown",
-        received_us=0,
-        first=0,
-        count=0,
-        total=0,
-        traceparent=traceparent,
-        tracestate=tracestate,
-    )
 
 
 def _origin_of(origins: Sequence[Origin], index: int) -> Origin:

@@ -14,7 +14,13 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NAMES = ("hop.handle",)
+NAMES = (
+    "hop.handle",
+    "rebalance.in_assign",
+    "sink.in_copy",
+    "sink.before_commit",
+    "sink.after_pg_commit",
+)
 
 _FAILPOINT = re.compile(r"([a-z_.]+):(delay_ms=([0-9]{1,6})|kill9)(?:@(0\.[0-9]{1,6}|[0-9]{1,9}))?")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from libs.events import DecoratedBatch, NormalBatch, RawBatch
+from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch
 from libs.kafka import Record
-from libs.tracing import Carried, Read, Stop, host_id
+from libs.tracing import Carried, Read, Stop, adopt, host_id, read_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,22 @@ def trail_stop(record: Record, replica: Replica, started_us: int, handed_us: int
         polled_us=record.polled_us,
         started_us=started_us,
         handed_us=handed_us,
+    )
+
+
+def unread_origin(record: Record) -> Origin:
+    """Stand in for the origins of a record that cannot be read: all that is left is a header."""
+    carried = read_headers(record.headers)
+    traceparent, tracestate = carried.traceparent, carried.tracestate
+    if not carried.trail.is_ours:
+        # Whoever passed our member on does not end the trace that it is of.
+        traceparent, tracestate = adopt(traceparent, tracestate)
+    return Origin(
+        tenant="unknown",
+        received_us=0,
+        first=0,
+        count=0,
+        total=0,
+        traceparent=traceparent,
+        tracestate=tracestate,
     )

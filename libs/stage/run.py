@@ -15,7 +15,7 @@ from libs.stage import watchdog
 
 _log = structlog.get_logger()
 
-# Returns once every record is durable downstream or dead-lettered; never empty.
+# Returns once every record is durable downstream, dead-lettered, or somebody else's; never empty.
 Work = Callable[[list[Record]], Awaitable[None]]
 
 # A drain that takes longer than this ends without one: the offsets are not committed, so the

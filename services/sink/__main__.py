@@ -23,21 +23,21 @@ async def main() -> None:
     async with (
         health.kept(),
         tracing.exporting(replica.stage, replica.number) as emitter,
-        store.opened(url, replica.client_id) as events,
+        store.opened(url, replica.client_id, stage.Failpoints(settings.failpoints)) as events,
         postgres.probing(url, replica.client_id) as ask,
-        kafka.producer(settings.kafka, replica.client_id) as producer,
         kafka.consumer(
             settings.kafka,
             SINK.reads,
             group=replica.stage,
             client_id=replica.client_id,
             poll_records_max=settings.poll_records_max,
+            positions=events,
         ) as consumer,
         health.reading(consumer),
     ):
         health.depends_on("PostgreSQL", ask)
-        letters = stage.DeadLetters(producer, replica, emitter)
-        writer = Writer(events, letters, emitter, replica, settings.transaction_events_max)
+        limit = stage.DeadLetterLimit(stage.DeadLetterSettings())
+        writer = Writer(events, limit, emitter, replica, settings.transaction_events_max)
         structlog.get_logger().info("ready")
         await stage.run(consumer, writer.work, stop)
         writer.end()

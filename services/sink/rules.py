@@ -39,7 +39,7 @@ class Counts(NamedTuple):
 
     @property
     def is_repeat(self) -> bool:
-        """Whether an earlier delivery of the same record has stored all of it that is its own."""
+        """Whether an earlier copy of the same record has stored all of it that is its own."""
         return self.delivered_again > 0 and not self.stored
 
 

@@ -1,10 +1,10 @@
-"""The store: batches of events into PostgreSQL, each event once."""
+"""The store: events, dead letters and offsets into PostgreSQL, together and once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -12,28 +12,15 @@ import asyncpg
 import structlog
 
 from libs.errors import Rejected, Unavailable
+from libs.kafka import Partition
+from libs.stage import Failpoints
 from libs.tracing import Operation, names
-from services.sink import schema
+from services.sink import claims, session
+from services.sink.claims import Claim, Fenced, Move
+from services.sink.letters import Letter
 from services.sink.rules import Counts, Row
 
 _log = structlog.get_logger()
-
-_CONNECT_TIMEOUT_S = 5.0
-_STATEMENT_TIMEOUT_S = 30.0
-# The server's own limits, so that a sink that hangs cannot hold rows for ever.
-_SESSION = {
-    "statement_timeout": "30s",
-    "lock_timeout": "20s",
-    "idle_in_transaction_session_timeout": "20s",
-    "timezone": "UTC",
-}
-
-_INCOMING = """
-create temporary table incoming (
-    origin int, tenant text, event_id text, name text, value float8, unit text, timestamp text,
-    attributes text, owner text, team text, region text, trace_id text, received_us bigint
-) on commit delete rows
-"""
 
 # Sorted, so that two replicas that hold the same events cannot wait for each other in a circle.
 _INSERT = """
@@ -46,7 +33,13 @@ order by tenant, event_id
 on conflict do nothing
 """
 
-# What was there before: the same request delivered again, or another request's event. A trusted
+_BURY = f"""
+insert into dead_letter ({", ".join(f'"{column}"' for column in Letter._fields)})
+values ({", ".join(f"${number}" for number in range(1, len(Letter._fields) + 1))})
+on conflict do nothing
+"""  # noqa: S608  (a fixed list of columns, no input)
+
+# What was there before: the same request copied by a hop, or another request's event. A trusted
 # client may send several requests in one trace, so the moment of the receipt tells them apart.
 _OUTCOMES = """
 select origin,
@@ -64,27 +57,6 @@ from (
 group by origin
 """
 
-# Bad for ever: the rows themselves are refused.
-_REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    OverflowError,
-    UnicodeEncodeError,
-)
-# Bad for now: connection, deadlock, resources, operator's intervention.
-_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
-
 
 @dataclass(slots=True)
 class Receipt:
@@ -94,20 +66,25 @@ class Receipt:
     conflicts: dict[int, Counts] = field(default_factory=dict[int, Counts])
 
 
-class Interrupted(Unavailable):
-    """PostgreSQL went away in the middle of an operation.
+@dataclass(slots=True)
+class Transaction:
+    """What is stored together, and up to where each partition is done with it.
 
-    If it was the COMMIT, its answer was lost and the rows may be stored. They may be sent again.
+    `unsure` is what was done when the answer to the COMMIT did not come.
     """
+
+    rows: list[Row]
+    letters: list[Letter] = field(default_factory=list[Letter])
+    ends: Mapping[Partition, int] = field(default_factory=dict[Partition, int])
+    unsure: Receipt | None = None
+
+
+class Interrupted(Unavailable):
+    """PostgreSQL went away in the middle of an operation; the transaction may be tried again."""
 
     def __init__(self, what: str, operation: Operation) -> None:
         super().__init__(what)
         self.operation = operation
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether the rows may be stored all the same."""
-        return self.operation.name == names.COMMIT
 
 
 class Tries:
@@ -115,13 +92,11 @@ class Tries:
 
     def __init__(self) -> None:
         self.failed = 0
-        self.is_in_doubt = False
         self.told: list[Operation] = []
 
     def note(self, error: Interrupted) -> None:
         """Take note of one, in the log, too."""
         self.failed += 1
-        self.is_in_doubt = self.is_in_doubt or error.is_in_doubt
         self.told = [*self.told[:1], error.operation]
         _log.warning(
             "db.client.operation.exception",
@@ -133,38 +108,112 @@ class Tries:
 
 
 class Store:
-    """One connection, opened when needed and given up when it fails."""
+    """One connection, opened when needed and given up when it fails, and the claims made by it."""
 
-    def __init__(self, url: str, application_name: str) -> None:
+    def __init__(self, url: str, application_name: str, failpoints: Failpoints) -> None:
         self._url = url
         self._application_name = application_name
+        self._failpoints = failpoints
         self.database = urlsplit(url).path.lstrip("/")
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._held: dict[Partition, Claim] = {}
 
-    async def write(self, rows: list[Row]) -> Receipt:
-        """Store the rows in one transaction; returns once it is committed.
+    async def claim(self, partition: Partition, beginning: int) -> int:
+        """Become the one who writes what comes from a partition; returns the next offset.
 
-        Raises `Rejected` if PostgreSQL refuses a row and `Interrupted` if it cannot be reached or
-        does not answer; in the second case the rows may be sent again.
+        Waits for an owner that is just committing. Raises `Unavailable`.
+        """
+        await self._failpoints.visit("rebalance.in_assign")
+        self._held.pop(partition, None)
+        with self._unavailable():
+            connection = await self._connected()
+            claim = await claims.take(connection, partition, beginning, self._application_name)
+        self._held[partition] = claim
+        return claim.next_offset
+
+    async def move(self, partition: Partition, offset: int) -> None:
+        """Go on elsewhere in a partition that is held. Raises `Unavailable`."""
+        try:
+            await self.write(Transaction([], ends={partition: offset}))
+        except Fenced as error:
+            raise Unavailable(str(error)) from error
+
+    def holds(self, partition: Partition) -> bool:
+        """Whether nobody has claimed the partition since, as far as is known."""
+        return partition in self._held
+
+    async def write(self, transaction: Transaction) -> Receipt:
+        """Store a transaction; returns once it is committed, maybe by an earlier try.
+
+        Raises `Rejected` if PostgreSQL refuses a row, `Fenced` if a partition was claimed by
+        somebody else, and `Interrupted` if PostgreSQL cannot be reached or does not answer; then
+        the same transaction may be written again.
         """
         steps = _Steps()
         try:
+            made = claims.moves(self._held, transaction.ends)
             connection = await self._connected()
-            return await _write(connection, rows, steps)
-        except _REFUSED as error:
+            receipt = await self._write(connection, transaction, made, steps)
+        except Fenced as lost:
+            for partition in lost.partitions:
+                self._held.pop(partition, None)
+            raise
+        except session.REFUSED as error:
             raise Rejected(f"the store refuses a row: {error}") from error
-        except _AWAY as error:
-            await self.close()
+        except session.AWAY as error:
+            self.close()
             operation = steps.end(type(error).__name__)
             what = f"PostgreSQL, {operation.name}: {operation.error_type}: {error}"
             raise Interrupted(what, operation) from error
+        self._held |= {one.partition: Claim(one.claim.epoch, one.end) for one in made}
+        return receipt
+
+    async def _write(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        transaction: Transaction,
+        made: list[Move],
+        steps: _Steps,
+    ) -> Receipt:
+        scope = connection.transaction()
+        steps.begin(names.COPY)
+        await scope.start()
+        try:
+            # The copy before the move: a copy that hangs ends by no time-out, and would keep the
+            # partition from its next owner.
+            await _copy(connection, transaction.rows)
+            steps.end()
+            steps.begin(names.INSERT)
+            await claims.move(connection, made)
+            await self._failpoints.visit("sink.in_copy")
+            conflicts = await _insert(connection, transaction)
+            steps.end()
+            await self._failpoints.visit("sink.before_commit")
+        except Fenced:
+            earlier = transaction.unsure
+            stands = earlier is not None and await claims.were_made(connection, made)
+            await scope.rollback()
+            if earlier is None or not stands:
+                raise
+            steps.begin(names.COMMIT)
+            return Receipt([*earlier.operations, steps.end()], earlier.conflicts)
+        except BaseException:
+            if not connection.is_closed():
+                await scope.rollback()
+            raise
+        transaction.unsure = Receipt([*steps.done], conflicts)
+        steps.begin(names.COMMIT)
+        await scope.commit()
+        steps.end()
+        await self._failpoints.visit("sink.after_pg_commit")
+        return Receipt(steps.done, conflicts)
 
     async def refused(self, rows: list[Row]) -> dict[int, str]:
         """Try rows and keep none: the places of those that PostgreSQL refuses, and why.
 
         Raises `Unavailable` if it cannot be reached or does not answer.
         """
-        try:
+        with self._unavailable():
             connection = await self._connected()
             trial = connection.transaction()
             await trial.start()
@@ -172,38 +221,30 @@ class Store:
                 return await _refused(connection, rows, 0)
             finally:
                 await trial.rollback()
-        except _AWAY as error:
-            await self.close()
-            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     async def open(self) -> None:
         """Connect and bring the schema up to date. Raises `Unavailable`."""
-        try:
+        with self._unavailable():
             await self._connected()
-        except _AWAY as error:
-            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the connection up without waiting for what runs on it."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
+    @contextmanager
+    def _unavailable(self) -> Generator[None]:
+        try:
+            yield
+        except session.AWAY as error:
+            self.close()
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
     async def _connected(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
-            connection = await asyncpg.connect(
-                self._url,
-                timeout=_CONNECT_TIMEOUT_S,
-                command_timeout=_STATEMENT_TIMEOUT_S,
-                server_settings={**_SESSION, "application_name": self._application_name},
-            )
-            try:
-                await schema.apply(connection)
-                await connection.execute(_INCOMING)
-            except BaseException:
-                connection.terminate()
-                raise
-            self._connection = connection
+            statements = (_INSERT, _OUTCOMES, _BURY)
+            self._connection = await session.opened(self._url, self._application_name, statements)
         return self._connection
 
 
@@ -224,31 +265,21 @@ class _Steps:
         return self.done[-1]
 
 
-async def _write(
-    connection: asyncpg.Connection[asyncpg.Record], rows: list[Row], steps: _Steps
-) -> Receipt:
-    transaction = connection.transaction()
-    steps.begin(names.COPY)
-    await transaction.start()
-    try:
-        await _copy(connection, rows)
-        steps.end()
-        steps.begin(names.INSERT)
-        inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
-        conflicts = {} if inserted == len(rows) else await _outcomes(connection)
-        steps.end()
-    except BaseException:
-        if not connection.is_closed():
-            await transaction.rollback()
-        raise
-    steps.begin(names.COMMIT)
-    await transaction.commit()
-    steps.end()
-    return Receipt(steps.done, conflicts)
-
-
 async def _copy(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]) -> None:
-    await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
+    if rows:
+        await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
+
+
+async def _insert(
+    connection: asyncpg.Connection[asyncpg.Record], transaction: Transaction
+) -> dict[int, Counts]:
+    """Insert what was copied, and the letters; returns what was there, by origin."""
+    if transaction.letters:
+        await connection.executemany(_BURY, transaction.letters)
+    if not transaction.rows:
+        return {}
+    inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
+    return {} if inserted == len(transaction.rows) else await _outcomes(connection)
 
 
 async def _refused(
@@ -260,7 +291,7 @@ async def _refused(
     try:
         await _copy(connection, rows)
         await connection.execute(_INSERT)
-    except _REFUSED as error:
+    except session.REFUSED as error:
         reason = f"the store refuses it: {error}"
     else:
         return {}
@@ -282,14 +313,16 @@ async def _outcomes(connection: asyncpg.Connection[asyncpg.Record]) -> dict[int,
 
 
 @asynccontextmanager
-async def opened(url: str, application_name: str) -> AsyncGenerator[Store]:
+async def opened(
+    url: str, application_name: str, failpoints: Failpoints | None = None
+) -> AsyncGenerator[Store]:
     """Yield a store that is connected and has its schema. Raises `Unavailable`."""
-    store = Store(url, application_name)
+    store = Store(url, application_name, failpoints or Failpoints())
     try:
         await store.open()
         yield store
     finally:
-        await store.close()
+        store.close()
 
 
 def _now_us() -> int:

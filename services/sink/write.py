@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import structlog
 
 from libs import tracing
 from libs.errors import Rejected
-from libs.events import DecoratedBatch, Rejection, decode, without
-from libs.kafka import Record
-from libs.stage import DeadLetters, Replica, read_facts, until_available
-from services.sink.rules import Counts, rows
-from services.sink.store import Interrupted, Receipt, Store, Tries
+from libs.events import DecoratedBatch, decode
+from libs.kafka import Partition, Record, next_offsets
+from libs.stage import DeadLetterLimit, Replica, read_facts, until_available
+from services.sink.claims import Fenced
+from services.sink.letters import Taken, letters, report_ends, tell
+from services.sink.rules import Counts, Row, rows
+from services.sink.store import Interrupted, Receipt, Store, Transaction, Tries
 
-
-@dataclass(slots=True)
-class _Taken:
-    """A record that could be read, and when work on it began (µs)."""
-
-    record: Record
-    batch: DecoratedBatch
-    started_us: int
+_log = structlog.get_logger()
 
 
 class Writer:
@@ -30,33 +27,37 @@ class Writer:
     def __init__(
         self,
         store: Store,
-        letters: DeadLetters,
+        limit: DeadLetterLimit,
         emitter: tracing.Emitter,
         replica: Replica,
         transaction_events_max: int,
     ) -> None:
         self._store = store
-        self._letters = letters
+        self._limit = limit
         self._replica = replica
         self._transaction_events_max = transaction_events_max
         self._emitter = emitter
         self._endings = tracing.Endings(emitter)
 
     async def work(self, records: list[Record]) -> None:
-        """Return once every record is committed, or dead-lettered because it cannot be."""
-        taken: list[_Taken] = []
+        """Return once every record is committed, as rows or as dead letters.
+
+        What comes from a partition that somebody else has claimed is dropped: it is theirs.
+        """
+        taken: list[Taken] = []
         events = 0
         for record in records:
-            one = await self._take(record)
-            if one is None:
+            if not self._store.holds(_partition(record)):
                 continue
-            if taken and events + len(one.batch.events) > self._transaction_events_max:
+            one = _take(record)
+            size = len(one.batch.events) if one.batch else 0
+            if taken and events + size > self._transaction_events_max:
                 await self._write(taken)
                 taken, events = [], 0
                 # What waited for the transaction before it was not worked on yet.
                 one.started_us = _now_us()
             taken.append(one)
-            events += len(one.batch.events)
+            events += size
         if taken:
             await self._write(taken)
 
@@ -64,21 +65,20 @@ class Writer:
         """Tell what was kept back to be told, before the process ends."""
         self._endings.flush(is_end=True)
 
-    async def _take(self, record: Record) -> _Taken | None:
-        started_us = _now_us()
-        try:
-            return _Taken(record, decode(DecoratedBatch, record.value), started_us)
-        except Rejected as error:
-            await self._letters.bury(record, None, error.reason, started_us)
-            return None
-
-    async def _write(self, taken: Sequence[_Taken]) -> None:
-        made = rows([one.batch for one in taken])
+    async def _write(self, taken: Sequence[Taken]) -> None:
+        for one in taken:
+            if one.dead_share:
+                await self._limit.allow(one.record, one.dead_share)
+        transaction = Transaction(
+            rows(_left(taken)),
+            letters(taken, self._replica, self._emitter.policy),
+            next_offsets(one.record for one in taken),
+        )
         tries = Tries()
 
         async def attempt(_number: int) -> Receipt:
             try:
-                return await self._store.write(made)
+                return await self._store.write(transaction)
             except Interrupted as error:
                 tries.note(error)
                 raise
@@ -86,62 +86,64 @@ class Writer:
         try:
             receipt = await until_available(attempt)
         except Rejected as error:
-            await self._isolate(taken, error)
-            return
-        self._report(taken, receipt, tries)
+            await self._isolate(taken, transaction.rows, error)
+            await self._write(taken)
+        except Fenced as error:
+            _log.warning("fenced", partitions=sorted(error.partitions))
+            mine = [one for one in taken if _partition(one.record) not in error.partitions]
+            if mine:
+                await self._write(mine)
+        else:
+            tell(transaction.letters)
+            self._report(taken, receipt, tries)
 
-    async def _isolate(self, taken: Sequence[_Taken], error: Rejected) -> None:
-        """Write each record alone; of a refused one bury the bad events, and write the rest."""
-        if len(taken) > 1:
-            for one in taken:
-                await self._write([one])
-            return
-        (one,) = taken
-        refused = await until_available(lambda _number: self._store.refused(rows([one.batch])))
+    async def _isolate(self, taken: Sequence[Taken], made: list[Row], error: Rejected) -> None:
+        """Find the events that the store refuses, and mark them as dead."""
+        refused = await until_available(lambda _number: self._store.refused(made))
         if not refused:
-            await self._letters.bury(one.record, one.batch, error.reason, one.started_us)
-            return
-        rejected = [Rejection(place, reason) for place, reason in refused.items()]
-        await self._letters.bury_events(one.record, one.batch, rejected, one.started_us)
-        left = without(one.batch, refused)
-        if left.events:
-            await self._write([replace(one, batch=left)])
+            raise RuntimeError("PostgreSQL refuses rows together, and none alone") from error
+        places = ((one, place) for one in taken for place in one.places_left)
+        for number, (one, place) in enumerate(places):
+            if number in refused:
+                one.dead[place] = refused[number]
 
-    def _report(self, taken: Sequence[_Taken], receipt: Receipt, tries: Tries) -> None:
+    def _report(self, taken: Sequence[Taken], receipt: Receipt, tries: Tries) -> None:
+        left = _left(taken)
         stored = tracing.Stored(
             namespace=self._store.database,
             table="event",
-            rows=sum(len(one.batch.events) for one in taken),
+            rows=sum(len(batch.events) for batch in left),
             operations=[*tries.told, *receipt.operations],
         )
         first = 0
         for one in taken:
+            report_ends(self._emitter, self._replica, one, stored.committed_us)
+            batch = one.left
+            if batch is None:
+                continue
             carried = tracing.read_headers(one.record.headers)
-            read = read_facts(one.record, self._replica, carried, one.batch, one.started_us)
+            read = read_facts(one.record, self._replica, carried, batch, one.started_us)
             read.attempt = 1 + tries.failed
             # The store knows what a hop can only suspect.
             read.redelivered = ""
             reading = tracing.Reading(read)
-            self._measure(one, read, stored)
-            for number, origin in enumerate(one.batch.origins, first):
+            self._measure(batch, read, stored)
+            for number, origin in enumerate(batch.origins, first):
                 if self._endings.concerns(origin, stored.committed_us):
                     counts = receipt.conflicts.get(number, Counts(origin.count, 0, 0))
-                    name = one.batch.events[origin.first].event_id
+                    name = batch.events[origin.first].event_id
                     arrival = tracing.Arrival(origin, carried.trail, reading)
-                    part = _part(name, arrival, counts, stored)
-                    # A COMMIT that was cut off but had worked looks like an earlier delivery.
-                    part.is_repeat = counts.is_repeat and not tries.is_in_doubt
-                    self._endings.report(part)
-            first += len(one.batch.origins)
-        self._emitter.meters.stored(stored, tracing.exemplar(taken[0].batch.origins))
+                    self._endings.report(_part(name, arrival, counts, stored))
+            first += len(batch.origins)
+        self._emitter.meters.stored(stored, tracing.exemplar(left[0].origins) if left else None)
         self._endings.flush()
 
-    def _measure(self, one: _Taken, read: tracing.Read, stored: tracing.Stored) -> None:
+    def _measure(self, batch: DecoratedBatch, read: tracing.Read, stored: tracing.Stored) -> None:
         meters = self._emitter.meters
         if not meters.are_on:
             return
-        meters.read(read, stored.committed_us, tracing.exemplar(one.batch.origins))
-        for origin in one.batch.origins:
+        meters.read(read, stored.committed_us, tracing.exemplar(batch.origins))
+        for origin in batch.origins:
             if origin.is_last:
                 took_us = stored.committed_us - origin.received_us
                 meters.reached_the_glass(took_us, tracing.exemplar([origin]))
@@ -163,6 +165,22 @@ def _part(
         ),
         is_repeat=counts.is_repeat,
     )
+
+
+def _take(record: Record) -> Taken:
+    started_us = _now_us()
+    try:
+        return Taken(record, started_us, decode(DecoratedBatch, record.value))
+    except Rejected as error:
+        return Taken(record, started_us, unread=error.reason)
+
+
+def _left(taken: Sequence[Taken]) -> list[DecoratedBatch]:
+    return [batch for one in taken if (batch := one.left) is not None]
+
+
+def _partition(record: Record) -> Partition:
+    return Partition(record.topic, record.partition)
 
 
 def _now_us() -> int:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import pytest
 
 from libs import kafka
 from libs.errors import Rejected, Unavailable
-from libs.kafka import Consumer, KafkaSettings, Outgoing, Partition, Producer, Record, next_offsets
+from libs.kafka import (
+    Consumer,
+    KafkaSettings,
+    Outgoing,
+    Partition,
+    Positions,
+    Producer,
+    Record,
+    next_offsets,
+)
 from libs.kafka.admin import admin
 from libs.kafka.memory import MemoryBroker
 from tests.stack import Stack
@@ -24,13 +34,47 @@ SETTLE_LIMIT_S = 15.0
 NEEDS_STACK = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 
+class Join(Protocol):
+    """Makes a member of a group."""
+
+    def __call__(
+        self, group: str, positions: Positions | None = None
+    ) -> AbstractAsyncContextManager[Consumer]: ...
+
+
+@dataclass
+class Kept:
+    """Positions kept in memory; the journal tells in order what was asked."""
+
+    offsets: dict[int, int] = field(default_factory=dict[int, int])
+    claim_delay_s: float = 0.0
+    lost: set[int] = field(default_factory=set[int])
+    journal: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
+
+    async def claim(self, partition: Partition, beginning: int) -> int:
+        """Begin where it was left."""
+        await asyncio.sleep(self.claim_delay_s)
+        self.lost.discard(partition.number)
+        offset = self.offsets.setdefault(partition.number, beginning)
+        self.journal.append(("claim", partition.number, offset))
+        return offset
+
+    async def move(self, partition: Partition, offset: int) -> None:
+        """Begin elsewhere."""
+        self.offsets[partition.number] = offset
+
+    def holds(self, partition: Partition) -> bool:
+        """Whether a test has not said that it is lost."""
+        return partition.number not in self.lost
+
+
 @dataclass
 class Broker:
     """A broker with one fresh topic."""
 
     topic: str
     producer: Producer
-    join: Callable[[str], AbstractAsyncContextManager[Consumer]]
+    join: Join
 
     async def write(self, *values: bytes, partition: int = 0) -> list[kafka.Ack]:
         waits = [await self.producer.send(self.outgoing(v, partition)) for v in values]
@@ -44,18 +88,26 @@ class Broker:
 async def in_memory() -> AsyncGenerator[Broker]:
     broker = MemoryBroker(partitions=PARTITIONS)
     async with broker.producer() as producer:
-        yield Broker("t", producer, lambda group: broker.consumer("t", group=group))
+
+        def join(
+            group: str, positions: Positions | None = None
+        ) -> AbstractAsyncContextManager[Consumer]:
+            return broker.consumer("t", group=group, positions=positions)
+
+        yield Broker("t", producer, join)
 
 
 @asynccontextmanager
-async def in_kafka(bootstrap_servers: str) -> AsyncGenerator[Broker]:
-    settings = KafkaSettings(bootstrap_servers=bootstrap_servers)
+async def in_kafka(bootstrap_servers: str, **others: object) -> AsyncGenerator[Broker]:
+    settings = KafkaSettings.model_validate({"bootstrap_servers": bootstrap_servers, **others})
     topic = f"contract.{uuid.uuid4().hex}"
     async with admin(bootstrap_servers) as kafka_admin:
         await kafka_admin.create_topics([topic], partitions=PARTITIONS)
     joined = 0
 
-    def join(group: str) -> AbstractAsyncContextManager[Consumer]:
+    def join(
+        group: str, positions: Positions | None = None
+    ) -> AbstractAsyncContextManager[Consumer]:
         nonlocal joined
         joined += 1
         return kafka.consumer(
@@ -64,6 +116,7 @@ async def in_kafka(bootstrap_servers: str) -> AsyncGenerator[Broker]:
             group=f"{topic}.{group}",
             client_id=f"contract-{joined}",
             poll_records_max=500,
+            positions=positions,
         )
 
     async with kafka.producer(settings, "contract") as producer:
@@ -184,6 +237,54 @@ async def test_a_partition_that_the_topic_does_not_have_is_one_that_it_has(broke
     (ack,) = await broker.write(b"hello", partition=PARTITIONS + 1)
 
     assert ack.partition == 1
+
+
+async def test_positions_kept_elsewhere_say_where_to_read(broker: Broker) -> None:
+    await broker.write(b"a", b"b", b"c")
+    async with broker.join("g") as consumer:
+        await consumer.commit(next_offsets(await read(consumer, 3)))
+
+    async with broker.join("g", Kept({0: 1})) as consumer:
+        assert [record.value for record in await read(consumer, 2)] == [b"b", b"c"]
+
+
+async def test_where_no_position_is_kept_yet_the_groups_is_where_to_begin(broker: Broker) -> None:
+    await broker.write(b"a", b"b", b"c")
+    async with broker.join("g") as consumer:
+        await consumer.commit(next_offsets((await read(consumer, 3))[:2]))
+    kept = Kept()
+
+    async with broker.join("g", kept) as consumer:
+        assert [record.value for record in await read(consumer, 1)] == [b"c"]
+    assert kept.offsets == {0: 2, 1: 0, 2: 0, 3: 0}
+
+
+async def test_a_partition_that_is_not_held_any_more_is_claimed_again(broker: Broker) -> None:
+    await broker.write(b"a", b"b")
+    await broker.write(b"z", partition=1)
+    kept = Kept()
+    async with broker.join("g", kept) as consumer:
+        records = await read(consumer, 3)
+        kept.lost.add(0)
+        kept.offsets[0] = 1
+        await consumer.commit(next_offsets(records))
+
+        again = await read(consumer, 1)
+
+    assert [(record.partition, record.value) for record in again] == [(0, b"b")]
+    assert [claim for claim in kept.journal if claim[1] == 0] == [("claim", 0, 0), ("claim", 0, 1)]
+
+
+async def test_what_the_group_commits_follows_positions_kept_elsewhere(broker: Broker) -> None:
+    await broker.write(b"a", b"b")
+    async with broker.join("g", Kept()) as consumer:
+        records = await read(consumer, 2)
+        await consumer.commit(next_offsets(records[:1]))
+        await consumer.commit(next_offsets(records))
+
+    async with broker.join("g") as consumer:
+        await broker.write(b"c")
+        assert [record.value for record in await read(consumer, 1)] == [b"c"]
 
 
 async def test_a_late_producer_says_unavailable_until_there_is_a_kafka() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import asyncpg
 import pytest
 
 from libs import kafka
 from libs.kafka import KafkaSettings, Outgoing
-from services.topology import DEAD_LETTER_SUFFIX, TOPICS
+from services.topology import DEAD_LETTER_SUFFIX, SINK, TOPICS
 from tests.stack import Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
@@ -58,9 +59,14 @@ def test_a_record_that_cannot_be_read_is_dead_lettered_and_the_stage_goes_on(
 
     asyncio.run(_write(stack, Outgoing(topic, 0, value, [("traceparent", traceparent)])))
 
-    printed = eventually(lambda: _printed(stack, topic + DEAD_LETTER_SUFFIX, marker))
-    assert trace_id in printed
-    assert "not JSON" in printed
+    if topic == SINK.reads:
+        letter = eventually(lambda: asyncio.run(_letter(stack, value)))
+        assert (letter["topic"], letter["trace_id"]) == (topic, trace_id)
+        assert "not JSON" in letter["reason"]
+    else:
+        printed = eventually(lambda: _printed(stack, topic + DEAD_LETTER_SUFFIX, marker))
+        assert trace_id in printed
+        assert "not JSON" in printed
     event_id = str(uuid.uuid4())
     stack.post({**EVENT, "event_id": event_id})
     assert eventually(lambda: stack.events(f"event_id={event_id}"))
@@ -82,6 +88,14 @@ async def _write(stack: Stack, record: Outgoing) -> None:
     settings = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap_servers)
     async with kafka.producer(settings, "test") as producer:
         await (await producer.send(record))
+
+
+async def _letter(stack: Stack, value: bytes) -> asyncpg.Record | None:
+    connection = await asyncpg.connect(stack.values["DATABASE_URL"])
+    try:
+        return await connection.fetchrow("select * from dead_letter where value = $1", value)
+    finally:
+        await connection.close()
 
 
 def _printed(stack: Stack, topic: str, marker: str) -> str:

@@ -1,0 +1,366 @@
+"""Who may write what comes from a partition, on a real PostgreSQL: one owner, each event once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import Literal
+
+import asyncpg
+import pytest
+
+from libs import stage
+from libs.errors import Misconfigured, Unavailable
+from libs.kafka import Partition, Record
+from libs.stage import Failpoints
+from services.sink import store
+from services.sink.claims import Fenced
+from services.sink.rules import rows
+from services.sink.store import Interrupted, Store, Transaction
+from services.sink.write import Writer
+from tests.contract.test_store import batch_of, record_of
+from tests.emitted import Emitted
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+
+SETTLE_LIMIT_S = 60.0
+_names = count()
+
+Theft = Literal["after", "before"]
+
+
+@pytest.fixture
+def url(stack: Stack) -> str:
+    return stack.values["DATABASE_URL"]
+
+
+@pytest.fixture
+def tenant() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def partition() -> Partition:
+    return Partition(f"contract.{uuid.uuid4().hex}", 0)
+
+
+@pytest.fixture
+async def asking(url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+
+
+def owner(url: str, failpoints: str = "", name: str = "fence") -> Store:
+    return Store(url, f"{name}-{next(_names)}", Failpoints(failpoints))
+
+
+async def stored(asking: asyncpg.Connection[asyncpg.Record], tenant: str) -> int:
+    return await asking.fetchval("select count(*) from event where tenant = $1", tenant)
+
+
+async def kept(asking: asyncpg.Connection[asyncpg.Record], partition: Partition) -> int:
+    return await asking.fetchval(
+        "select next_offset from sink_offset where topic = $1 and part = $2", *partition
+    )
+
+
+def writer_of(events: Store, spans: Emitted) -> Writer:
+    return Writer(
+        events,
+        stage.DeadLetterLimit(stage.DeadLetterSettings()),
+        spans,
+        stage.Replica("sink", 0),
+        transaction_events_max=10,
+    )
+
+
+def one_event(tenant: str, partition: Partition, end: int) -> Transaction:
+    return Transaction(rows([batch_of(tenant, 1)]), ends={partition: end})
+
+
+async def test_a_partition_begins_where_it_is_told_and_goes_on_where_it_was_left(
+    url: str, tenant: str, partition: Partition
+) -> None:
+    first, second = owner(url), owner(url)
+
+    assert await first.claim(partition, 7) == 7
+    await first.write(one_event(tenant, partition, 9))
+    assert await second.claim(partition, 0) == 9
+    first.close()
+    second.close()
+
+
+async def test_who_has_lost_a_claim_writes_nothing_more(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    zombie, heir = owner(url), owner(url)
+    await zombie.claim(partition, 0)
+    await heir.claim(partition, 0)
+
+    with pytest.raises(Fenced, match="claimed by somebody else"):
+        await zombie.write(one_event(tenant, partition, 1))
+
+    assert not zombie.holds(partition)
+    assert (await stored(asking, tenant), await kept(asking, partition)) == (0, 0)
+    await heir.write(one_event(tenant, partition, 1))
+    assert (await stored(asking, tenant), await kept(asking, partition)) == (1, 1)
+    zombie.close()
+    heir.close()
+
+
+async def test_of_two_partitions_only_the_one_that_was_lost_is_dropped(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    other = Partition(partition.topic, 1)
+    one, thief = owner(url), owner(url)
+    for each in (partition, other):
+        await one.claim(each, 0)
+    await thief.claim(other, 0)
+    mine, theirs = record_of(partition.topic, batch_of(tenant, 2)), batch_of(tenant, 3)
+    lost = record_of(other.topic, theirs)
+    lost.partition = other.number
+
+    await writer_of(one, Emitted()).work([mine, lost])
+
+    assert await stored(asking, tenant) == 2
+    assert (one.holds(partition), one.holds(other)) == (True, False)
+    assert (await kept(asking, partition), await kept(asking, other)) == (1, 0)
+    one.close()
+    thief.close()
+
+
+@dataclass
+class Fight:
+    """Several owners work off one log, each as long as it is let."""
+
+    url: str
+    log: list[Record]
+    partition: Partition
+    fenced: int = 0
+    kills: int = 0
+
+    async def own(self, seed: int) -> None:
+        draw = random.Random(seed)  # noqa: S311
+        events = owner(self.url, name=f"fight-{self.partition.topic[-8:]}")
+        writer = writer_of(events, Emitted())
+        try:
+            while (position := await self._claim(events)) < len(self.log):
+                while position < len(self.log) and draw.random() > 0.1:
+                    records = self.log[position : position + draw.randint(1, 4)]
+                    await writer.work(records)
+                    if not events.holds(self.partition):
+                        self.fenced += 1
+                        break
+                    position += len(records)
+        finally:
+            events.close()
+
+    async def _claim(self, events: Store) -> int:
+        while True:
+            with suppress(Unavailable):
+                return await events.claim(self.partition, 0)
+            await asyncio.sleep(0.05)
+
+    async def kill(self, asking: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Terminate the backends of the owners, over and over."""
+        draw = random.Random(1)  # noqa: S311
+        while True:
+            await asyncio.sleep(draw.uniform(0.02, 0.2))
+            self.kills += await asking.fetchval(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where application_name like $1",
+                f"fight-{self.partition.topic[-8:]}%",
+            )
+
+
+def log_of(tenant: str, partition: Partition, records: int) -> list[Record]:
+    """A log in which a quarter of the records come twice, as after a crash of a hop."""
+    batches = [batch_of(tenant, 3) for _ in range(records)]
+    log = [*batches, *batches[: records // 4]]
+    return [record_of(partition.topic, batch, offset) for offset, batch in enumerate(log)]
+
+
+async def test_owners_who_fight_store_each_event_once(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    fight = Fight(url, log_of(tenant, partition, 200), partition)
+
+    async with asyncio.timeout(SETTLE_LIMIT_S):
+        await asyncio.gather(*(fight.own(seed) for seed in range(4)))
+
+    assert fight.fenced > 10
+    assert await stored(asking, tenant) == 600
+    assert await kept(asking, partition) == 250
+
+
+async def test_backends_that_are_killed_all_the_time_store_each_event_once(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    fight = Fight(url, log_of(tenant, partition, 200), partition)
+    killer = await asyncpg.connect(url)
+    killing = asyncio.create_task(fight.kill(killer))
+
+    async with asyncio.timeout(SETTLE_LIMIT_S):
+        await asyncio.gather(*(fight.own(seed) for seed in range(2)))
+
+    killing.cancel()
+    with suppress(asyncio.CancelledError):
+        await killing
+    killer.terminate()
+    assert fight.kills > 3
+    assert await stored(asking, tenant) == 600
+    assert await kept(asking, partition) == 250
+
+
+class CommitThief:
+    """A proxy that takes away the answer to a COMMIT, or the COMMIT itself, and cuts the line."""
+
+    def __init__(self, theft: Theft, times: int = 1) -> None:
+        self._theft = theft
+        self.left = times
+        self.stolen_at: list[datetime] = []
+
+    @asynccontextmanager
+    async def before(self, url: str) -> AsyncGenerator[str]:
+        """Yield the URL of the database behind the proxy."""
+        place = url.rsplit("@", 1)[1].split("/")[0]
+        self._target = place.split(":")[0], int(place.split(":")[1])
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            yield url.replace(place, f"127.0.0.1:{port}")
+        finally:
+            server.close()
+
+    async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        database, asked = await asyncio.open_connection(*self._target)
+        is_muted = asyncio.Event()
+
+        async def back() -> None:
+            while data := await database.read(65_536):
+                if is_muted.is_set():
+                    break
+                answers.write(data)
+
+        returning = asyncio.create_task(back())
+        with suppress(ConnectionError):
+            while data := await client.read(65_536):
+                is_stolen = b"COMMIT" in data and self.left > 0
+                if is_stolen:
+                    self.left -= 1
+                    is_muted.set()
+                if not is_stolen or self._theft == "after":
+                    asked.write(data)
+                if is_stolen:
+                    if self._theft == "after":
+                        await returning
+                    self.stolen_at.append(datetime.now(UTC))
+                    break
+        returning.cancel()
+        asked.close()
+        answers.close()
+
+
+@pytest.mark.parametrize("theft", ["after", "before"])
+async def test_a_commit_without_an_answer_is_found_out_about(
+    url: str,
+    tenant: str,
+    partition: Partition,
+    asking: asyncpg.Connection[asyncpg.Record],
+    theft: Theft,
+) -> None:
+    """It was stored by the first try, or it was not and the second does: one root, one row each."""
+    thief, spans = CommitThief(theft), Emitted()
+    async with thief.before(url) as proxied:
+        events = owner(proxied)
+        # Without the schema's own transactions in the thief's way.
+        left, thief.left = thief.left, 0
+        await events.claim(partition, 0)
+        thief.left = left
+        writer = writer_of(events, spans)
+
+        await writer.work([record_of(partition.topic, batch_of(tenant, 3))])
+        await writer.work([record_of(partition.topic, batch_of(tenant, 2), 1)])
+        events.close()
+
+    (stolen_at,) = thief.stolen_at
+    first = await asking.fetchval("select min(stored_at) from event where tenant = $1", tenant)
+    assert (first < stolen_at) == (theft == "after")
+    assert (await stored(asking, tenant), await kept(asking, partition)) == (5, 2)
+    assert [root.attributes["ttg.events.stored"] for root in spans.roots()] == [3, 2]
+    commits = [span.error_type for span in spans.spans if span.name == "COMMIT"]
+    assert [bool(error) for error in commits] == [True, False, False]
+
+
+@pytest.mark.parametrize(("theft", "position"), [("after", 1), ("before", 0)])
+async def test_after_a_commit_without_an_answer_the_next_owner_reads_on_where_it_must(
+    url: str, tenant: str, partition: Partition, theft: Theft, position: int
+) -> None:
+    thief, heir = CommitThief(theft), owner(url)
+    async with thief.before(url) as proxied:
+        events = owner(proxied)
+        left, thief.left = thief.left, 0
+        await events.claim(partition, 0)
+        thief.left = left
+        transaction = one_event(tenant, partition, 1)
+        with pytest.raises(Interrupted):
+            await events.write(transaction)
+
+        assert await heir.claim(partition, 0) == position
+        with pytest.raises(Fenced):
+            await events.write(transaction)
+        events.close()
+        heir.close()
+
+
+async def test_a_zombie_in_its_transaction_loses_the_partition_in_time(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    zombie, heir = owner(url, "sink.in_copy:delay_ms=8000@1", name="zombie"), owner(url)
+    record = record_of(partition.topic, batch_of(tenant, 3))
+    await zombie.claim(partition, 0)
+    haunting = asyncio.create_task(writer_of(zombie, Emitted()).work([record]))
+    async with asyncio.timeout(SETTLE_LIMIT_S):
+        while True:
+            if await asking.fetchval(
+                "select count(*) from pg_stat_activity where application_name like 'zombie-%'"
+                " and state = 'idle in transaction'"
+            ):
+                break
+            await asyncio.sleep(0.02)
+
+    assert await heir.claim(partition, 0) == 0
+    assert not haunting.done()
+    await writer_of(heir, Emitted()).work([record])
+    await haunting
+
+    assert (zombie.holds(partition), heir.holds(partition)) == (False, True)
+    assert (await stored(asking, tenant), await kept(asking, partition)) == (3, 1)
+    zombie.close()
+    heir.close()
+
+
+async def test_tables_of_another_version_are_refused_with_a_sentence(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    schema = f"old_{uuid.uuid4().hex}"
+    await connection.execute(f'create schema "{schema}"')
+    other = f"{url}?search_path={schema}"
+    try:
+        async with store.opened(other, "fence"):
+            pass
+        await connection.execute(f'alter table "{schema}".event drop column unit')
+
+        with pytest.raises(Misconfigured, match="unit"):
+            async with store.opened(other, "fence"):
+                pass
+    finally:
+        await connection.execute(f'drop schema "{schema}" cascade')
+        await connection.close()
