@@ -105,13 +105,13 @@ def _of_events(
     one: Taken, batch: DecoratedBatch, replica: Replica, policy: tracing.Policy
 ) -> list[Letter]:
     written: dict[str, Letter] = {}
-    for place, reason in one.dead.items():
+    for place, reason in sorted(one.dead.items()):
         event = batch.events[place]
         origin = next(o for o in batch.origins if o.first <= place < o.first + o.count)
-        event_id = event.event_id
-        if len(event_id) > _EVENT_ID_CHARS_MAX or event_id in written:
-            # The key must tell it from the record's other letters, and be the same each time.
-            event_id = f"{event_id[:_EVENT_ID_CHARS_MAX]}#{place}"
+        event_id = _text(event.event_id[:_EVENT_ID_CHARS_MAX])
+        # The key must tell it from the record's other letters, and from the record as a whole.
+        while not event_id or event_id in written:
+            event_id = f"{event_id}#{place}"
         alone = msgspec.structs.replace(
             batch, origins=[msgspec.structs.replace(origin, first=0, count=1)], events=[event]
         )
@@ -137,7 +137,6 @@ def _of_events(
 def _storable(letter: Letter) -> Letter:
     """Make its texts such that PostgreSQL takes them."""
     return letter._replace(
-        event_id=_text(letter.event_id),
         tenant=_text(letter.tenant),
         reason=_text(letter.reason[:_REASON_CHARS_MAX]),
         trace_id=_text(letter.trace_id),

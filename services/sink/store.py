@@ -24,7 +24,8 @@ _log = structlog.get_logger()
 
 # Sorted, so that two replicas that hold the same events cannot wait for each other in a circle.
 _INSERT = """
-insert into event
+insert into event (tenant, event_id, name, value, unit, timestamp, attributes, owner, team, region,
+                   trace_id, received_at, stored_at)
 select tenant, event_id::uuid, name, value, unit, timestamp::timestamptz, attributes::jsonb,
        owner, team, region, trace_id,
        timestamptz 'epoch' + received_us * interval '1 microsecond', clock_timestamp()

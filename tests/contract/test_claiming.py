@@ -15,7 +15,8 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
-from libs.kafka import Consumer, Gap, Partition, next_offsets
+from libs.kafka import Consumer, Gap, Partition, Unreadable, next_offsets
+from libs.kafka.lenient import LenientBatch
 from tests.contract.test_kafka import PARTITIONS, SETTLE_LIMIT_S, Broker, Kept, in_kafka, read
 from tests.stack import Stack
 
@@ -162,6 +163,17 @@ async def test_a_position_behind_the_end_of_the_log_stops_a_reader(broker: Broke
 
     async with broker.join("g", Kept({0: 99})) as consumer:
         with pytest.raises(Gap, match=r"read on at 99, but the log ends at 1"):
+            await read(consumer, 1)
+
+
+async def test_a_record_with_a_wrong_checksum_stops_a_reader_with_what_to_do(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await broker.write(b"a")
+    monkeypatch.setattr(LenientBatch, "validate_crc", lambda _batch: False, raising=False)
+
+    async with broker.join("g") as consumer:
+        with pytest.raises(Unreadable, match="look at the broker's log"):
             await read(consumer, 1)
 
 

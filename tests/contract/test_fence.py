@@ -332,7 +332,7 @@ async def test_a_zombie_in_its_transaction_loses_the_partition_in_time(
         while True:
             if await asking.fetchval(
                 "select count(*) from pg_stat_activity where application_name like 'zombie-%'"
-                " and state = 'idle in transaction'"
+                " and state = 'idle in transaction' and query like '%update sink_offset%'"
             ):
                 break
             await asyncio.sleep(0.02)
@@ -352,7 +352,7 @@ async def test_tables_of_another_version_are_refused_with_a_sentence(url: str) -
     connection = await asyncpg.connect(url)
     schema = f"old_{uuid.uuid4().hex}"
     await connection.execute(f'create schema "{schema}"')
-    other = f"{url}?search_path={schema}"
+    other = f"{url}&search_path={schema}"
     try:
         async with store.opened(other, "fence"):
             pass

@@ -48,12 +48,16 @@ class Kept:
 
     offsets: dict[int, int] = field(default_factory=dict[int, int])
     claim_delay_s: float = 0.0
+    failures_left: int = 0
     lost: set[int] = field(default_factory=set[int])
     journal: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
 
     async def claim(self, partition: Partition, beginning: int) -> int:
         """Begin where it was left."""
         await asyncio.sleep(self.claim_delay_s)
+        if self.failures_left:
+            self.failures_left -= 1
+            raise Unavailable("the store is away")
         self.lost.discard(partition.number)
         offset = self.offsets.setdefault(partition.number, beginning)
         self.journal.append(("claim", partition.number, offset))
@@ -273,6 +277,17 @@ async def test_a_partition_that_is_not_held_any_more_is_claimed_again(broker: Br
 
     assert [(record.partition, record.value) for record in again] == [(0, b"b")]
     assert [claim for claim in kept.journal if claim[1] == 0] == [("claim", 0, 0), ("claim", 0, 1)]
+
+
+async def test_a_claim_that_fails_is_made_again_and_nothing_comes_before(broker: Broker) -> None:
+    await broker.write(b"a", b"b", b"c")
+    kept = Kept({0: 1}, failures_left=3)
+
+    async with broker.join("g", kept) as consumer:
+        records = await read(consumer, 2)
+
+    assert kept.failures_left == 0
+    assert [record.value for record in records] == [b"b", b"c"]
 
 
 async def test_what_the_group_commits_follows_positions_kept_elsewhere(broker: Broker) -> None:

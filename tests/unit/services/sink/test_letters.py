@@ -82,10 +82,25 @@ def test_events_with_one_id_have_letters_with_keys_of_their_own() -> None:
     assert [letter.event_id for letter in found] == ["same", "same#1", "same#2"]
 
 
+def test_no_id_is_made_up_that_another_event_has() -> None:
+    batch = batch_of(4)
+    ids = ["a#2", "a", "a", ""]
+    events = [
+        msgspec.structs.replace(event, event_id=event_id)
+        for event, event_id in zip(batch.events, ids, strict=True)
+    ]
+    batch = msgspec.structs.replace(batch, events=events)
+
+    found = written(taken_of(batch, _0="bad", _1="bad", _2="bad", _3="bad"))
+
+    assert [letter.event_id for letter in found] == ["a#2", "a", "a#2#2", "#3"]
+
+
 def test_the_key_of_a_letter_is_short_and_free_of_nul() -> None:
     found = written(taken_of(batch_of(2, event_id="\0" + "x" * 9_000), _0="bad", _1="b\0d"))
 
-    assert [letter.event_id for letter in found] == [f"\ufffd{'x' * 63}#{n}" for n in (0, 1)]
+    key = f"\ufffd{'x' * 63}"
+    assert [letter.event_id for letter in found] == [key, f"{key}#1"]
     assert found[1].reason == "b\ufffdd"
 
 
