@@ -82,6 +82,7 @@ async def test_an_outage_is_named_costs_no_life_and_passes(stop: Stop) -> None:
         broker.consumer("t", group="g") as consumer,
         health.reading(consumer),
     ):
+        await consumer.poll()
         broker.is_away = True
         (reason,) = await until_status(health, "not ready")
         assert reason.startswith("Kafka has not answered for")
