@@ -12,6 +12,7 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
+from libs.stage.failpoints import Failpoints
 from libs.stage.reading import Replica, read_facts
 from libs.stage.retry import until_available
 
@@ -32,10 +33,17 @@ AnyBatch = RawBatch | NormalBatch | DecoratedBatch
 class DeadLetters:
     """Writes the dead letters of one stage, durably, and ends the traces that end there."""
 
-    def __init__(self, producer: Producer, replica: Replica, emitter: tracing.Emitter) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        replica: Replica,
+        emitter: tracing.Emitter,
+        failpoints: Failpoints | None = None,
+    ) -> None:
         self._producer = producer
         self._replica = replica
         self._emitter = emitter
+        self._failpoints = failpoints or Failpoints()
 
     async def bury(
         self, record: Record, batch: AnyBatch | None, reason: str, started_us: int
@@ -98,7 +106,9 @@ class DeadLetters:
             key=record.key,
         )
         with tracing.sending(self._emitter.policy, tracing.read_headers(headers)):
-            return await until_available(lambda _attempt: self._send(letter))
+            ack = await until_available(lambda _attempt: self._send(letter))
+        await self._failpoints.visit("dlq.after_produce")
+        return ack
 
     async def _send(self, letter: Outgoing) -> Ack:
         try:
