@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ from tools.native.supervisor import Process
 STAGES = tuple(hop.stage for hop in PIPELINE)
 READY_LIMIT_S = 60.0
 _SAMPLE_S = 0.5
+_ASK_AGAIN_S = 0.02
 
 
 class Processes:
@@ -29,12 +30,14 @@ class Processes:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._settings = native_settings.read(environment(stack.state_dir, stack.port_base))
+        # What an entrance leaves for the injection that goes with it.
+        self.guests: dict[str, Any] = {}
+        self.settings = native_settings.read(environment(stack.state_dir, stack.port_base))
 
     def listed(self) -> list[Process]:
         """Every process; none while the supervisor is busy with scaling."""
         try:
-            return supervisor.processes(self._settings)
+            return supervisor.processes(self.settings)
         except OperatorError:
             return []
 
@@ -45,9 +48,7 @@ class Processes:
 
     def kill(self, stage: str, replica: int = 0) -> str:
         """End a process with `kill -9`; returns the proof that it was this one and is gone."""
-        pid = self.pid(stage, replica)
-        if pid is None:
-            return ""
+        pid = self._running(stage, replica)
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not _lives(pid))
         return f"{stage}-{replica} pid {pid} is gone"
@@ -55,20 +56,19 @@ class Processes:
     @contextmanager
     def frozen(self, stage: str, replica: int = 0) -> Iterator[str]:
         """Stop a process in its tracks with SIGSTOP; yields the proof that it stands still."""
-        pid = self.pid(stage, replica)
-        assert pid is not None, f"{stage} does not run"
+        pid = self._running(stage, replica)
         with frozen(pid) as proof:
             yield f"{stage}-{replica} {proof}"
 
     @contextmanager
     def away(self, stage: str, *, is_killed: bool = False) -> Iterator[str]:
         """Take a process away and bring it back; yields the proof that it is gone."""
+        pid = self._running(stage)
         name = next(p.name for p in self.listed() if p.stage == stage)
-        pid = self.pid(stage)
-        if is_killed and pid is not None:
+        if is_killed:
             os.kill(pid, signal.SIGKILL)
         self._ask("PATCH", f"/process/stop/{name}")
-        eventually(lambda: pid is None or not _lives(pid), READY_LIMIT_S)
+        eventually(lambda: not _lives(pid), READY_LIMIT_S)
         try:
             yield f"{stage} pid {pid} is gone"
         finally:
@@ -77,8 +77,7 @@ class Processes:
 
     def terminate(self, stage: str, replica: int = 0) -> str:
         """End a process with SIGTERM, and wait for it to drain; returns the proof."""
-        pid = self.pid(stage, replica)
-        assert pid is not None, f"{stage} does not run"
+        pid = self._running(stage, replica)
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not _lives(pid), READY_LIMIT_S)
         return f"{stage}-{replica} pid {pid} has drained"
@@ -92,9 +91,13 @@ class Processes:
 
         eventually(ready, READY_LIMIT_S)
 
+    def _running(self, stage: str, replica: int = 0) -> int:
+        """Wait for a process that may be on its way back."""
+        return eventually(lambda: self.pid(stage, replica), READY_LIMIT_S)
+
     def _ask(self, method: str, path: str) -> Any:
         # The operator's commands never stop one process alone, so there is no public way.
-        return supervisor._request(self._settings, method, path, READY_LIMIT_S)  # pyright: ignore[reportPrivateUsage]
+        return supervisor._request(self.settings, method, path, READY_LIMIT_S)  # pyright: ignore[reportPrivateUsage]
 
 
 @contextmanager
@@ -107,6 +110,16 @@ def frozen(pid: int) -> Iterator[str]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def happens(ask: Callable[[], bool], limit_s: float) -> bool:
+    """Wait for something; says whether it came."""
+    deadline = time.monotonic() + limit_s
+    while not ask():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_ASK_AGAIN_S)
+    return True
 
 
 class Watch:
