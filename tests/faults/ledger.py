@@ -51,6 +51,9 @@ def read(path: Path) -> Ledger:
         if line.startswith(b'{"ended_us"'):
             ledger.is_whole = msgspec.json.decode(line)["events"] == len(ledger.entries)
             break
-        entry = decoder.decode(line)
+        try:
+            entry = decoder.decode(line)
+        except msgspec.DecodeError:
+            break
         ledger.entries[entry.event_id] = entry
     return ledger

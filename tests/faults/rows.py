@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from tests.faults import killing
+from tests.faults import broker, database, killing, pressure, zombies
 from tests.faults.scene import Row
 
-ROWS: tuple[Row, ...] = (*killing.ROWS,)
+ROWS: tuple[Row, ...] = tuple(
+    sorted(
+        (*killing.ROWS, *zombies.ROWS, *broker.ROWS, *database.ROWS, *pressure.ROWS),
+        key=lambda row: row.name,
+    )
+)
 
 
-def chosen(name: str) -> list[Row]:
-    """The rows whose name begins so: `F04` is all of F04."""
-    return [row for row in ROWS if row.name.startswith(name)]
+def chosen(names: str) -> list[Row]:
+    """The rows whose names begin so, with commas between: `F04` is all of F04."""
+    return [row for row in ROWS if row.name.startswith(tuple(names.split(",")))]

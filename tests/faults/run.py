@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from tests.faults import report, rows
 from tests.faults.scene import Result, Row, play
 from tests.stack import Stack, running
 
+_TERMINATED = 128 + signal.SIGTERM
+
 
 def main(words: list[str]) -> int:
     """Run what is asked for and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.run")
-    parser.add_argument("--only", default="F", metavar="NAME", help="rows whose name begins so")
+    parser.add_argument("--only", default="F", metavar="F04,F2", help="rows whose names begin so")
     parser.add_argument("--all", action="store_true", help="also the rows that are not P0")
     parser.add_argument("--write", type=Path, help="a folder for results.md and results.json")
     given = parser.parse_args(words)
@@ -29,6 +32,7 @@ def main(words: list[str]) -> int:
     if not wanted:
         parser.error(f"there is no row {given.only}")
     folder = Path(tempfile.mkdtemp(prefix="ttg-faults-"))
+    ended_by_signal()
     with running(folder / "state") as stack:
         results = play_all(stack, wanted, folder)
         is_green = all(result.is_green for result in results)
@@ -43,6 +47,11 @@ def main(words: list[str]) -> int:
     else:
         print(f"what is left of it: {folder}")  # noqa: T201
     return 0 if is_green else 1
+
+
+def ended_by_signal() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: the stack is taken away first."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_TERMINATED))
 
 
 def play_all(stack: Stack, wanted: Sequence[Row], folder: Path) -> list[Result]:

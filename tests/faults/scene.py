@@ -48,6 +48,11 @@ class Scene:
             fault.cleared_us = fault.at_us
             fault.proof = deed()
 
+    def clock(self) -> Callable[[], float]:
+        """Give a clock that begins now, in seconds."""
+        began = time.monotonic()
+        return lambda: time.monotonic() - began
+
     def under_load(self, seconds: float) -> None:
         """Let the load go on."""
         time.sleep(seconds)

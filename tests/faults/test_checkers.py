@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.faults import expected
+from tests.faults import expected, ledger as ledgers
 from tests.faults.ledger import Entry, Ledger
 from tests.faults.observed import TOPICS, Copy, Dead, Observed, Row
 from tests.faults.record import Fault, Limits, Record, Sample
@@ -280,3 +281,26 @@ def test_a_ledger_that_was_cut_off_proves_nothing() -> None:
     run.ledger.is_whole = False
 
     assert judge(run.ledger, run.observed, run.record).verdict == "invalid"
+
+
+def written(path: Path, entries: list[Entry], end: bytes) -> Path:
+    head = {"run_id": RUN, "tenant": "default", "started_us": START_US}
+    lines = [msgspec.json.encode(line) for line in (head, *entries)]
+    path.write_bytes(b"\n".join([*lines, end]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("end", "is_whole"),
+    [
+        (b'{"ended_us":1,"events":2}', True),
+        (b'{"ended_us":1,"events":3}', False),
+        (b'{"tenant":"defau', False),
+        (b"", False),
+    ],
+)
+def test_a_ledger_is_whole_if_it_has_its_end(tmp_path: Path, end: bytes, *, is_whole: bool) -> None:
+    ledger = ledgers.read(written(tmp_path / "ledger", [entry(0), entry(1)], end))
+
+    assert ledger.is_whole == is_whole
+    assert list(ledger.entries) == [event_id(0), event_id(1)]

@@ -29,6 +29,15 @@ def recovered_us(seen: Iterable[tuple[int, int]], cleared_us: int, ended_us: int
     return None
 
 
+def curve_s(seen: Iterable[tuple[int, int]], started_us: int) -> list[float]:
+    """Return for each second of the load the longest that what was due in it took."""
+    worst: dict[int, int] = {}
+    for due, stored in seen:
+        second = max(due - started_us, 0) // 1_000_000
+        worst[second] = max(worst.get(second, 0), stored - due)
+    return [round(worst.get(n, 0) / 1e6, 1) for n in range(max(worst, default=-1) + 1)]
+
+
 def worst_lag_us(seen: Iterable[tuple[int, int]]) -> int:
     """Return the longest that an event took from when it was due to when it was stored."""
     return max((stored - due for due, stored in seen), default=0)

@@ -28,6 +28,8 @@ class Verdict:
     faults: int = 0
     recovery_s: float | None = None
     worst_lag_s: float = 0.0
+    # For each second of the load, how long it took until what was due then was stored.
+    lag_curve_s: list[float] = field(default_factory=list[float])
     rss_mib_max: int = 0
     copies_again: dict[str, int] = field(default_factory=dict[str, int])
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -52,6 +54,7 @@ def judge(ledger: Ledger, observed: Observed, record: Record) -> Verdict:
         faults=sum(bool(fault.proof) for fault in record.faults),
         recovery_s=recovery_s,
         worst_lag_s=times.worst_lag_us(seen) / 1e6,
+        lag_curve_s=times.curve_s(seen, ledger.started_us),
         rss_mib_max=max((sample.rss_bytes for sample in record.samples), default=0) >> 20,
         copies_again=checkers.copies_again(observed),
         findings=[finding for finding in findings if finding.count],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +41,16 @@ class Door:
 async def sent(door: Door, plan: Plan, path: Path, retry_s: float = 0.2) -> list[dict[str, Any]]:
     with Ledger(path, plan, "default") as ledger:
         await Sender(door, plan, retry_s, ledger).run(asyncio.Event())  # type: ignore[arg-type]
+    return written(path)
+
+
+def written(path: Path) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "ledger.jsonl"
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
 
 
 async def test_every_event_has_a_line_between_the_head_and_the_end(path: Path) -> None:
