@@ -1,6 +1,6 @@
 # The only door. Each target is one line; `ttg` and tools/setup.sh hold the logic.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-fast up down ps logs scale load trace headers dlq dlq-show dlq-replay bench clean
+.PHONY: help setup check test test-fast test-faults chaos up down ps logs scale load trace headers dlq dlq-show dlq-replay bench clean
 TTG := .venv/bin/ttg
 # Settings given as `make load RATE=500` become options, those left out stay the command's own.
 opt = $(if $($(1)),--$(2) '$($(1))')
@@ -25,6 +25,12 @@ test: setup ## every test, on a stack of its own (unit, tidy, contract, e2e)
 
 test-fast: setup ## the tests that need no stack, in seconds
 	@.venv/bin/pytest -m 'not stack' tests/unit tests/tidy tests/contract
+
+test-faults: setup ## every fault of the table that must pass (ONLY=F04 for some, WRITE=folder)
+	@.venv/bin/python -m tests.faults.run $(call opt,ONLY,only) $(call opt,WRITE,write)
+
+chaos: setup ## all faults at random for ten minutes (SEED=7 DURATION=600 WRITE=folder)
+	@.venv/bin/python -m tests.faults.chaos $(call opt,SEED,seed) $(call opt,DURATION,duration) $(call opt,WRITE,write)
 
 up: setup ## start the whole pipeline and wait until it is ready
 	@$(TTG) up

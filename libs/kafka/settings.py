@@ -24,7 +24,7 @@ class KafkaSettings(BaseSettings):
     max_request_size: int = Field(default=1_000_000, ge=1_000)
     # The client sends again for as long as a broker is away; past this wait for an ack a stage
     # stops uncommitted. The door answers 503 long before.
-    delivery_timeout_s: float = Field(default=300.0, gt=0)
+    delivery_timeout_s: float = Field(default=1_800.0, gt=0)
 
     # A producer that a refused record has ended is replaced, and what is not acknowledged goes on.
     # After so many in a row that came to nothing, the stage stops.

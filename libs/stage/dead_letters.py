@@ -12,6 +12,7 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
+from libs.stage.failpoints import Failpoints
 from libs.stage.limit import DeadLetterLimit
 from libs.stage.reading import Replica, read_facts, unread_origin
 from libs.stage.retry import until_available
@@ -46,12 +47,13 @@ class DeadLetters:
         producer: Producer,
         replica: Replica,
         emitter: tracing.Emitter,
-        settings: DeadLetterSettings | None = None,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._producer = producer
         self._replica = replica
         self._emitter = emitter
-        self._limit = DeadLetterLimit(settings or DeadLetterSettings())
+        self._limit = DeadLetterLimit(DeadLetterSettings())
+        self._failpoints = failpoints or Failpoints()
 
     async def bury(
         self, record: Record, batch: AnyBatch | None, reason: str, started_us: int
@@ -120,7 +122,9 @@ class DeadLetters:
             key=record.key,
         )
         with tracing.sending(self._emitter.policy, tracing.read_headers(headers)):
-            return await until_available(lambda _attempt: self._send(letter))
+            ack = await until_available(lambda _attempt: self._send(letter))
+        await self._failpoints.visit("dlq.after_produce")
+        return ack
 
     async def _send(self, letter: Outgoing) -> Ack:
         try:

@@ -60,7 +60,7 @@ class _Forwarding(Generic[In, Out]):
         self._replica = replica
         self._producer = producer
         self._emitter = emitter
-        self._letters = DeadLetters(producer, replica, emitter)
+        self._letters = DeadLetters(producer, replica, emitter, transform.failpoints)
 
     async def work(self, records: list[Record]) -> None:
         # Handed over in order, acknowledged together.
@@ -68,6 +68,8 @@ class _Forwarding(Generic[In, Out]):
         for one in sent:
             if one is not None and (ack := await self._acked(one)) is not None:
                 self._report(one, ack)
+                await self._transform.failpoints.visit("hop.after_produce")
+        await self._transform.failpoints.visit("hop.before_commit")
 
     async def _acked(self, sent: _Sent) -> Ack | None:
         try:

@@ -9,8 +9,8 @@ import stamina
 
 from libs.errors import Unavailable
 
-# Longer than a restart of a broker or a database; past it the stage stops and is restarted.
-RETRY_BUDGET_S = 300.0
+# Longer than an outage that somebody is at work on; past it the stage stops and is restarted.
+RETRY_BUDGET_S = 1_800.0
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 

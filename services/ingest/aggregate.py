@@ -13,6 +13,7 @@ from libs import tracing
 from libs.errors import NotSent, Rejected, Unavailable
 from libs.events import Origin, assemble, encode_events
 from libs.kafka import Ack, Outgoing, Producer
+from libs.stage import Failpoints
 from libs.validation import SentEvent
 from services.ingest.settings import Settings
 
@@ -130,6 +131,7 @@ class Aggregator:
         self.topic = topic
         self._partitions = partitions
         self._settings = settings
+        self._failpoints = Failpoints(settings.failpoints)
         self._emitter = emitter
         self._stop = stop
         self._open: dict[int | None, _OpenRecord] = {}
@@ -298,6 +300,7 @@ class Aggregator:
                 with tracing.sending(self._emitter.policy, tracing.speaker(record.origins)):
                     acked = await self._producer.send(self._outgoing(record))
             ack = await acked
+            await self._failpoints.visit("ingest.after_send")
             record.acked.set_result(ack)
             self._measure(record, ack)
         except (NotSent, Rejected) as error:

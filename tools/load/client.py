@@ -32,13 +32,16 @@ class Client:
         self._head = f"POST {path} HTTP/1.1\r\n{written}Content-Length: ".encode()
         self._idle: list[_Connection] = []
 
-    async def post(self, body: bytes, timeout_s: float) -> Answer:
+    async def post(self, body: bytes, timeout_s: float, ordering_key: str = "") -> Answer:
         """Send one request. Raises `Unavailable` if there is no whole answer: nobody knows then."""
+        head = self._head + b"%d\r\n" % len(body)
+        if ordering_key:
+            head += b"Ordering-Key: %s\r\n" % ordering_key.encode()
         connection: _Connection | None = None
         try:
             async with asyncio.timeout(timeout_s):
                 connection = self._take() or await self._open()
-                answer = await connection.ask(self._head + b"%d\r\n\r\n" % len(body) + body)
+                answer = await connection.ask(head + b"\r\n" + body)
         except (OSError, TimeoutError, httptools.HttpParserError) as error:
             raise Unavailable(f"no answer: {error!r}") from error
         else:

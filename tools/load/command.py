@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -23,6 +25,7 @@ from tools.env import StackEnv
 from tools.errors import OperatorError
 from tools.load import report as reports
 from tools.load.client import Client
+from tools.load.ledger import Ledger
 from tools.load.plan import Plan
 from tools.load.report import Report
 from tools.load.sender import Outcome, Sender
@@ -40,14 +43,43 @@ _PATH = "/v1/events"
 _Positive = Number(gt=0)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is sent.
+
+    Parameters
+    ----------
+    rate
+        Events a second.
+    duration
+        Seconds.
+    batch
+        Events a request.
+    keys
+        How many ordering keys the requests take in turn; 0 is none.
+    poison
+        The share of events that the door accepts and a stage must dead-letter.
+    """
+
+    rate: Annotated[float, Parameter(validator=Number(gt=0, lte=_RATE_MAX))] = 500
+    duration: Annotated[float, Parameter(validator=_Positive)] = 10
+    batch: Annotated[int, Parameter(validator=Number(gte=1, lte=_BATCH_MAX))] = 10
+    keys: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+    poison: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0
+
+
+_DEFAULT = Offer()
+
+
 def load(
     *,
-    rate: Annotated[float, Parameter(validator=Number(gt=0, lte=_RATE_MAX))] = 500,
-    duration: Annotated[float, Parameter(validator=_Positive)] = 10,
-    batch: Annotated[int, Parameter(validator=Number(gte=1, lte=_BATCH_MAX))] = 10,
+    offer: Offer = _DEFAULT,
     retry: Annotated[float, Parameter(validator=Number(gte=0))] = 60,
     settle: Annotated[float, Parameter(validator=Number(gte=0))] = 30,
     json: Annotated[bool, Parameter(negative=())] = False,
+    ledger: Path | None = None,
+    tenant: str = "default",
 ) -> int:
     """Send events to the running stack, then check that each accepted one is stored once.
 
@@ -62,25 +94,27 @@ def load(
 
     Parameters
     ----------
-    rate
-        Events a second.
-    duration
-        Seconds.
-    batch
-        Events a request.
     retry
         For so many seconds a request without a clear answer is sent again, with the same ids.
     settle
         Seconds without a new row after which what is not stored counts as missing.
     json
         Print the report as one JSON object.
+    ledger
+        Write a line for each event into this file, and leave it to whoever reads it to look for
+        them in the store.
+    tenant
+        Whose the key is, for the ledger.
     """
-    plan = Plan.of(rate, duration, batch)
+    plan = Plan.of(offer.rate, offer.duration, offer.batch, keys=offer.keys, poison=offer.poison)
     if plan.events > _EVENTS_MAX:
         raise OperatorError(
             f"{plan.events:,} events are too many for one run, the limit is {_EVENTS_MAX:,}; "
             "choose a lower rate or a shorter duration."
         )
+    if ledger is not None:
+        uvloop.run(_keep_ledger(env.load(), plan, retry, Ledger(ledger, plan, tenant)))
+        return 0
     made = uvloop.run(_run(env.load(), plan, retry, settle))
     if json:
         sys.stdout.write(msgspec.json.encode(made).decode() + "\n")
@@ -91,14 +125,9 @@ def load(
 
 async def _run(stack: StackEnv, plan: Plan, retry_s: float, settle_s: float) -> Report:
     store = Store(stack.database_url, plan, datetime.now(UTC) - _SKEW)
-    headers = {"Api-Key": stack.api_key, "Content-Type": "application/json"}
-    client = Client(stack.ingest_url, _PATH, headers)
+    client = _client(stack)
     sender = Sender(client, plan, retry_s)
-    try:
-        with _stop_on_ctrl_c() as stop:
-            took_s = await _send(sender, plan, stop)
-    finally:
-        client.close()
+    took_s = await _send(sender, plan, client)
     try:
         found = await _look(store, sender.outcome, plan, settle_s)
     except Unavailable as error:
@@ -108,15 +137,30 @@ async def _run(stack: StackEnv, plan: Plan, retry_s: float, settle_s: float) -> 
     return reports.of(plan, sender.outcome, found, took_s)
 
 
-async def _send(sender: Sender, plan: Plan, stop: asyncio.Event) -> float:
+async def _keep_ledger(stack: StackEnv, plan: Plan, retry_s: float, ledger: Ledger) -> None:
+    client = _client(stack)
+    with ledger:
+        await _send(Sender(client, plan, retry_s, ledger), plan, client)
+
+
+def _client(stack: StackEnv) -> Client:
+    headers = {"Api-Key": stack.api_key, "Content-Type": "application/json"}
+    return Client(stack.ingest_url, _PATH, headers)
+
+
+async def _send(sender: Sender, plan: Plan, client: Client) -> float:
     began = time.monotonic()
     with Step(f"Sending {plan.events:,} events over {plan.duration_s:g} s") as step:
 
         def show() -> None:
             step.update(_progress(sender.outcome, plan))
 
-        async with _shown(show):
-            await sender.run(stop)
+        try:
+            async with _shown(show):
+                with _stop_on_ctrl_c() as stop:
+                    await sender.run(stop)
+        finally:
+            client.close()
     return time.monotonic() - began
 
 

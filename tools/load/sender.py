@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from hdrh.histogram import HdrHistogram
 
 from libs.errors import Unavailable
 from tools.load.client import Answer, Client
+from tools.load.ledger import Answered, Fate, Ledger, now_us
 from tools.load.plan import Plan
 
 # Past these the sender waits; what is sent late counts as late, from the time it was due.
@@ -58,16 +59,41 @@ class Outcome:
         return len(self.accepted) + len(self.unknown) + sum(self.refused.values())
 
 
-class Sender:
-    """Sends one plan, once."""
+@dataclass(slots=True)
+class _Tried:
+    """One request on its way; `answer` is the last one, `None` if it never was whole."""
 
-    def __init__(self, client: Client, plan: Plan, retry_for_s: float) -> None:
+    request: int
+    due: float
+    due_us: int
+    sent_us: int
+    tries: int = 0
+    answer: Answer | None = None
+    # Whether something of it may have been kept by a try that was not accepted.
+    is_in_doubt: bool = False
+
+    @property
+    def fate(self) -> Fate:
+        if self.answer is not None and self.answer.status == _ACCEPTED:
+            return "acked"
+        return "unknown" if self.is_in_doubt else "rejected"
+
+
+class Sender:
+    """Sends one plan, once, and keeps a ledger of it if there is one."""
+
+    def __init__(
+        self, client: Client, plan: Plan, retry_for_s: float, ledger: Ledger | None = None
+    ) -> None:
         self._client = client
         self._plan = plan
         self._retry_for_s = retry_for_s
+        self._ledger = ledger
         self._room = asyncio.Semaphore(
             max(1, min(_IN_FLIGHT_REQUESTS_MAX, _IN_FLIGHT_EVENTS_MAX // plan.batch))
         )
+        # Fair, so requests of one key go out in their order, each after the answer to the last.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.outcome = Outcome()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -80,45 +106,75 @@ class Sender:
                 await self._room.acquire()
                 if stop.is_set():
                     return
-                tasks.create_task(self._deliver(request, due))
+                tasks.create_task(self._deliver(request, due, stop))
 
-    async def _deliver(self, request: int, due: float) -> None:
+    async def _deliver(self, request: int, due: float, stop: asyncio.Event) -> None:
+        key = self._plan.key(request)
         try:
-            await self._ask_until_known(request, due)
+            if not key:
+                await self._send(request, due)
+                return
+            async with self._turns[key]:
+                # What still waits for its turn at the end was never sent.
+                if not stop.is_set():
+                    await self._send(request, due)
         finally:
             self._room.release()
 
-    async def _ask_until_known(self, request: int, due: float) -> None:
-        body = self._plan.body(request)
+    async def _send(self, request: int, due: float) -> None:
+        sent_us = now_us()
+        late_us = int((time.monotonic() - due) * 1e6)
+        tried = _Tried(request, due, due_us=sent_us - late_us, sent_us=sent_us)
         self.outcome.sent += 1
+        await self._ask_until_known(tried)
+        self._note(tried)
+
+    async def _ask_until_known(self, tried: _Tried) -> None:
+        body = self._plan.body(tried.request)
         give_up = time.monotonic() + self._retry_for_s
         back_off_s = _BACK_OFF_MIN_S
         while True:
+            tried.tries += 1
             try:
-                answer = await self._client.post(body, _ANSWER_TIMEOUT_S)
-                if not _may_be_tried_again(answer.status):
-                    self._note(request, due, answer)
+                key = self._plan.key(tried.request)
+                tried.answer = await self._client.post(body, _ANSWER_TIMEOUT_S, key)
+                if not _may_be_tried_again(tried.answer.status):
                     return
+                tried.is_in_doubt |= tried.answer.status >= _SERVER_ERROR_MIN
             except Unavailable:
                 # The same ids are sent again, so an answer that was lost makes no second event.
-                pass
+                tried.answer, tried.is_in_doubt = None, True
             if time.monotonic() + back_off_s > give_up:
-                self.outcome.unknown.append(request)
                 return
             await asyncio.sleep(back_off_s)
             back_off_s = min(2 * back_off_s, _BACK_OFF_MAX_S)
             self.outcome.sent_again += 1
 
-    def _note(self, request: int, due: float, answer: Answer) -> None:
-        if answer.status != _ACCEPTED:
-            self.outcome.refused[answer.status] += 1
-            self.outcome.refusal = self.outcome.refusal or answer.body.decode(errors="replace")
-            return
-        note(self.outcome.answer_us, int((time.monotonic() - due) * 1e6))
-        self.outcome.accepted.append(request)
-        said: dict[str, Any] = msgspec.json.decode(answer.body)
-        if said["sampled"]:
-            self.outcome.sampled.add(said["trace_id"])
+    def _note(self, tried: _Tried) -> None:
+        outcome, answer = self.outcome, tried.answer
+        said: dict[str, Any] = {}
+        if tried.fate == "unknown":
+            outcome.unknown.append(tried.request)
+        elif answer is not None and tried.fate == "rejected":
+            outcome.refused[answer.status] += 1
+            outcome.refusal = outcome.refusal or answer.body.decode(errors="replace")
+        elif answer is not None:
+            note(outcome.answer_us, int((time.monotonic() - tried.due) * 1e6))
+            outcome.accepted.append(tried.request)
+            said = msgspec.json.decode(answer.body)
+            if said["sampled"]:
+                outcome.sampled.add(said["trace_id"])
+        if self._ledger is not None:
+            answered = Answered(
+                due_us=tried.due_us,
+                sent_us=tried.sent_us,
+                outcome=tried.fate,
+                status=answer.status if answer else 0,
+                tries=tried.tries,
+                trace_id=said.get("trace_id", ""),
+                is_sampled=said.get("sampled", False),
+            )
+            self._ledger.note(tried.request, answered)
 
 
 def _may_be_tried_again(status: int) -> bool:

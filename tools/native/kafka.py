@@ -97,6 +97,8 @@ def configure(settings: Settings) -> Path:
         template.substitute(
             KAFKA_PORT=settings.port("kafka"),
             CONTROLLER_PORT=settings.port("kafka-controller"),
+            PROXIED_PORT=settings.port("kafka-proxied"),
+            PROXY_PORT=settings.port("kafka-proxy"),
             DATA=escaped(str(settings.data / "kafka")),
         )
     )

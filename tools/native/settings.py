@@ -11,8 +11,9 @@ from tools import env
 from tools.errors import OperatorError
 
 PORT_BASE = 7400
-# Offset from the base; each listens on the loopback interface only. The ninth is kept free: the
-# supervisor is reached through a socket in the state folder, which only its owner can open.
+# Offset from the base; each listens on the loopback interface only. There is none for the
+# supervisor: it is reached through a socket in the state folder, which only its owner can open.
+# Clients that come in by `kafka-proxied` are told to go to `kafka-proxy`, where a test may listen.
 PORT_OFFSETS = {
     "ingest": 0,
     "glass": 1,
@@ -23,7 +24,9 @@ PORT_OFFSETS = {
     "kafka": 6,
     "kafka-controller": 7,
     "postgres": 8,
+    "kafka-proxied": 9,
     "jaeger-health": 10,
+    "kafka-proxy": 11,
 }
 _PORT_MAX = 65_535
 _MODES = ("native",)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 
+from libs.errors import Rejected, Unavailable
 from libs.stage.failpoints import Failpoints, read_failpoints
 
 PLACE = "hop.handle"
@@ -47,9 +52,54 @@ def test_a_kill_ends_the_process_at_once() -> None:
     assert (done.returncode, done.stdout) == (-9, b"")
 
 
+def test_a_stop_leaves_the_process_there_until_it_is_told_to_go_on() -> None:
+    script = (
+        "import asyncio; from libs.stage.failpoints import Failpoints;"
+        f"asyncio.run(Failpoints('{PLACE}:stop').visit('{PLACE}')); print('on again')"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:  # noqa: S603
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        process.send_signal(signal.SIGCONT)
+        printed, _ = process.communicate(timeout=15)
+
+    assert os.WIFSTOPPED(status)
+    assert printed == b"on again\n"
+
+
+async def test_a_block_holds_everything_else_up() -> None:
+    others: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            others.append(time.monotonic())
+            await asyncio.sleep(0.005)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0.02)
+    await Failpoints(f"{PLACE}:block_ms=100").visit(PLACE)
+    await asyncio.sleep(0.02)
+    ticking.cancel()
+
+    assert max(b - a for a, b in pairwise(others)) >= 0.1
+
+
+@pytest.mark.parametrize("error", [Unavailable, Rejected, OSError, RuntimeError])
+async def test_an_error_is_raised_by_its_name(error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"the failpoint {PLACE}"):
+        await Failpoints(f"{PLACE}:raise={error.__name__}").visit(PLACE)
+
+
 @pytest.mark.parametrize(
-    "text", ["hello", "nowhere:kill9", f"{PLACE}:delay_ms=x", f"{PLACE}:kill9@2.5"]
+    "text",
+    [
+        "hello",
+        "nowhere:kill9",
+        f"{PLACE}:delay_ms=x",
+        f"{PLACE}:kill9@2.5",
+        f"{PLACE}:raise=KeyError",
+        f"{PLACE}:stop=1",
+    ],
 )
 def test_what_is_no_failpoint_is_refused_with_what_is(text: str) -> None:
-    with pytest.raises(ValueError, match=r"NAME:delay_ms=N .* one of hop\.handle"):
+    with pytest.raises(ValueError, match=r"NAME:delay_ms=N.* one of .*hop\.handle"):
         read_failpoints(text)

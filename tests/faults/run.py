@@ -1,0 +1,71 @@
+"""Runs rows of the table on one stack: `python -m tests.faults.run [--only F04] [--all]`.
+
+The exit code is 0 if all are green. Ledgers, records, verdicts and the logs of the stages stay in
+the folder that it names, unless everything is green.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults import report, rows
+from tests.faults.scene import Result, Row, play
+from tests.stack import Stack, running
+
+_TERMINATED = 128 + signal.SIGTERM
+
+
+def main(words: list[str]) -> int:
+    """Run what is asked for and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.run")
+    parser.add_argument("--only", default="F", metavar="F04,F2", help="rows whose names begin so")
+    parser.add_argument("--all", action="store_true", help="also the rows that are not P0")
+    parser.add_argument("--write", type=Path, help="a folder for results.md and results.json")
+    given = parser.parse_args(words)
+    wanted = [row for row in rows.chosen(given.only) if row.is_p0 or given.all or given.only != "F"]
+    if not wanted:
+        parser.error(f"there is no row {given.only}")
+    folder = Path(tempfile.mkdtemp(prefix="ttg-faults-"))
+    ended_by_signal()
+    with running(folder / "state") as stack:
+        results = play_all(stack, wanted, folder)
+        is_green = all(result.is_green for result in results)
+        if not is_green:
+            shutil.copytree(folder / "state" / "logs", folder / "logs")
+    if given.write:
+        given.write.mkdir(parents=True, exist_ok=True)
+        report.write(results, given.write)
+    print("\n" + report.table(results))  # noqa: T201
+    if is_green:
+        shutil.rmtree(folder)
+    else:
+        print(f"what is left of it: {folder}")  # noqa: T201
+    return 0 if is_green else 1
+
+
+def ended_by_signal() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: the stack is taken away first."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_TERMINATED))
+
+
+def play_all(stack: Stack, wanted: Sequence[Row], folder: Path) -> list[Result]:
+    """Run rows one after the other, each with a ledger of its own, and say how each went."""
+    results: list[Result] = []
+    for row in wanted:
+        result = play(stack, row, folder / row.name)
+        results.append(result)
+        print(  # noqa: T201
+            f"{row.name:8} {result.verdict['verdict']:8} {result.took_s:4.0f} s  {row.fault}",
+            *report.findings(result), sep="\n         ", flush=True,
+        )  # fmt: skip
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
