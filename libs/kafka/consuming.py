@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -73,9 +73,11 @@ async def consumer(
         await reader.settle()
     finally:
         reader.abandon()
-        # What a fetch task has died of is raised again here, and polls have told of it.
-        with suppress(KafkaError):
+        try:
             await lifecycle.close(client, settings)
+        except KafkaError:
+            # What a fetch task has died of, which polls have told of, stops the stop itself.
+            await hooks.hang_up(client)
 
 
 class _Consumer(ConsumerRebalanceListener):

@@ -51,6 +51,11 @@ def check_fetching(client: AIOKafkaConsumer) -> None:
         raise RuntimeError("the fetch task of the Kafka client has died") from task.exception()
 
 
+async def hang_up(client: AIOKafkaConsumer) -> None:
+    """Close the connections of a client that could not be stopped."""
+    await client._client.close()
+
+
 @cache
 def install() -> None:
     """Wire the hooks in, once for a process."""
