@@ -21,6 +21,7 @@ from services.topology import PARTITIONS, PIPELINE, TOPICS
 from tests.replica import (
     BLOCK_LOOP,
     DRAIN_LIMIT_S,
+    HANG_FETCH,
     KILL_FETCH,
     Replica,
     ready_replica,
@@ -197,10 +198,10 @@ def test_a_short_pause_moves_no_partition(stack: Stack) -> None:
     ("stage", "illness", "limit_s", "why"),
     [
         ("normalize", BLOCK_LOOP, 10.0, "the event loop stands still"),
-        ("normalize", KILL_FETCH, 18.0, "no fetch was answered for 10.0 s, though Kafka answers"),
-        ("sink", KILL_FETCH, 18.0, "no fetch was answered for 10.0 s, though Kafka answers"),
+        ("normalize", HANG_FETCH, 18.0, "no fetch was answered for 10.0 s, though Kafka answers"),
+        ("sink", HANG_FETCH, 18.0, "no fetch was answered for 10.0 s, though Kafka answers"),
     ],
-    ids=("blocked loop", "dead fetch in a hop", "dead fetch in the sink"),
+    ids=("blocked loop", "hung fetch in a hop", "hung fetch in the sink"),
 )
 def test_a_stage_that_cannot_work_ends_and_says_why(
     stack: Stack, stage: str, illness: str, limit_s: float, why: str
@@ -213,6 +214,16 @@ def test_a_stage_that_cannot_work_ends_and_says_why(
     assert code == watchdog.EXIT_NOT_LIVE
     assert why in one.log()
     assert '"stacks":"thread ' in one.log()
+    stored(stack)
+
+
+def test_a_stage_whose_fetch_task_has_died_ends_at_once(stack: Stack) -> None:
+    with ready_replica(stack, "sink", KILL_FETCH) as one:
+        one.send(signal.SIGUSR1)
+        code, _ = one.end(5.0)
+
+    assert code == 1
+    assert "the fetch task of the Kafka client has died" in one.log()
     stored(stack)
 
 
