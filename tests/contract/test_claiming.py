@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import structlog
@@ -112,7 +112,8 @@ async def test_a_client_that_gets_no_answers_starves_and_one_at_an_empty_topic_d
         healthy = [one.starved_s for one in consumer.progress().values()]
 
         async def never(*_: object) -> bool:
-            await asyncio.sleep(SETTLE_LIMIT_S)
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(SETTLE_LIMIT_S)
             return False
 
         monkeypatch.setattr(Fetcher, "_proc_fetch_request", never)
