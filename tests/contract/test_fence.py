@@ -227,6 +227,7 @@ class CommitThief:
         self._theft = theft
         self.left = times
         self.stolen_at: list[datetime] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     @asynccontextmanager
     async def before(self, url: str) -> AsyncGenerator[str]:
@@ -239,9 +240,14 @@ class CommitThief:
             yield url.replace(place, f"127.0.0.1:{port}")
         finally:
             server.close()
+            for writer in self._writers:
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
 
     async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         database, asked = await asyncio.open_connection(*self._target)
+        self._writers += [asked, answers]
         is_muted = asyncio.Event()
 
         async def back() -> None:
