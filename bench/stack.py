@@ -25,7 +25,10 @@ from tools.native.settings import Settings, cache_dir
 
 _PORT_BASES = range(31_000, 40_000, 50)
 # What a shell sets for its own stack would change what is measured.
-_OTHERS = ("OTEL_", "TRACE_", "KAFKA_", "TTG_", "DATABASE_URL", "MODE")
+_OTHERS = (
+    *("OTEL_", "TRACE_", "KAFKA_", "TTG_", "HEALTH_", "DEAD_LETTERS_"),
+    *("DATABASE_URL", "MODE"),
+)
 _STAGES = (*(hop.stage for hop in PIPELINE), "glass")
 _OF_STAGES = tuple(f"{stage.upper()}_" for stage in _STAGES)
 _POLL_S = 0.1

@@ -171,6 +171,8 @@ class Collector(TraceServiceServicer):
         self.refused = 0
         self.delay_s: float | None = 0.0
         self.refusal: grpc.StatusCode | None = None
+        # What a refusal says of when to come again, encoded.
+        self.retry_info: bytes | None = None
         self.measures = MetricsCollector()
         self.logs = LogsCollector()
         self._stopped = threading.Event()
@@ -186,6 +188,8 @@ class Collector(TraceServiceServicer):
         self._stopped.wait(self.delay_s)
         if self.refusal is not None:
             self.refused += 1
+            if self.retry_info is not None:
+                context.set_trailing_metadata((("google.rpc.retryinfo-bin", self.retry_info),))
             context.abort(self.refusal, "as the test wants it")
         metadata = {name: str(text) for name, text in context.invocation_metadata()}
         self.calls.append(Call(metadata, request))

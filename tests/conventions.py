@@ -190,7 +190,7 @@ CONVENTIONS: dict[str, Convention] = {
                 names.EVENTS_ALREADY_THERE: int,
                 names.EVENTS_DEAD_LETTERED: int,
             },
-            {names.DEAD_LETTER_REASON: str},
+            {names.DEAD_LETTER_REASON: str, names.REDELIVERED: str},
         ),
         Place(""),
         Place(""),

@@ -173,7 +173,8 @@ def report_death(emitter: Emitter, arrival: Arrival, reason: str, ended_us: int)
     if origin.is_last:
         # Of a record that cannot be read nobody knows how many events it holds.
         dead = max(origin.dead + origin.count, 1)
-        ending = Ending(dead_lettered=dead, reason=reason)
+        redelivered = arrival.reading.read.redelivered
+        ending = Ending(dead_lettered=dead, reason=reason, redelivered=redelivered)
         report_root(emitter, leg, ending, ended_us)
 
 

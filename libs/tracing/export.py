@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import structlog
+from google.protobuf.message import DecodeError
 from grpc import Channel, UnaryUnaryMultiCallable
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -92,7 +93,11 @@ class _Exporter(OTLPSpanExporter):
 
     def take(self, request: bytes) -> bool:
         self._request = request
-        return self.export(()) is SpanExportResult.SUCCESS
+        try:
+            return self.export(()) is SpanExportResult.SUCCESS
+        except DecodeError:
+            # The collector refused them, and said in broken bytes when to come again.
+            return False
 
     # What this gives is handed to the client below.
     def _translate_data(self, data: Sequence[ReadableSpan]) -> bytes:  # pyright: ignore[reportIncompatibleMethodOverride]

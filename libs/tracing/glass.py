@@ -26,6 +26,7 @@ class Ending:
     already_there: int = 0
     dead_lettered: int = 0
     reason: str = ""
+    redelivered: str = ""
 
     @property
     def error_type(self) -> str:
@@ -105,6 +106,8 @@ def root_span(root: Root, ending: Ending, ended_us: int) -> Span:
     }
     if ending.dead_lettered and ending.reason:
         attributes[names.DEAD_LETTER_REASON] = ending.reason
+    if ending.redelivered:
+        attributes[names.REDELIVERED] = ending.redelivered
     return Span(
         name=names.ROOT,
         ref=SpanRef(root.trace_id, root.glass.root_id, is_sampled=True),

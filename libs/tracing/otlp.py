@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 
-from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AnyValue
@@ -24,8 +24,6 @@ from libs.tracing.spans import Shared, Source, Span
 # Replicas come and go; those that are gone need no resource any more.
 _RESOURCES_MAX = 1_024
 _NAMES_MAX = 256
-# Every parent and link of ours is marked as known not to be remote, as the SDK marks them.
-_FLAGS = struct.pack("<I", SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
 
 # Fields by their number and type.
 _RESOURCE_SPANS = b"\x0a"
@@ -36,9 +34,8 @@ _SCOPE_NAME, _SCOPE_VERSION = b"\x0a", b"\x12"
 _TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
 _NAME, _KIND, _ATTRIBUTES, _DROPPED = b"\x2a", b"\x30", b"\x4a", b"\x50"
 _START, _END = 0x39, 0x41
-_LINKS, _LINK_FLAGS = b"\x6a", b"\x35" + _FLAGS
+_LINKS = b"\x6a"
 _STATUS, _STATUS_MESSAGE, _STATUS_CODE = b"\x7a", b"\x12", b"\x18"
-_SPAN_FLAGS = b"\x85\x01" + _FLAGS
 _UNSET = wire.field(_STATUS, b"")
 _ERROR = _STATUS_CODE + wire.varint(Status.STATUS_CODE_ERROR)
 
@@ -84,7 +81,6 @@ class Encoder:
             _pack_times(_START, span.start_us * 1000, _END, end_us * 1000),
             self._attributes(span),
             self._status(span),
-            _SPAN_FLAGS,
         ]
         if span.parent_id:
             parts += (_PARENT_ID, span.parent_id.to_bytes(8))
@@ -162,4 +158,4 @@ def _name(name: str, kind: SpanKind) -> bytes:
 
 def _link(ref: SpanRef) -> bytes:
     ids = _TRACE_ID + ref.trace_id.to_bytes(16) + _SPAN_ID + ref.span_id.to_bytes(8)
-    return wire.field(_LINKS, ids + _LINK_FLAGS)
+    return wire.field(_LINKS, ids)

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from google.protobuf.internal import api_implementation
-
 from libs.tracing import interop
 from libs.tracing.export import OtlpSender, Outbox
 from libs.tracing.host import host_id
@@ -33,7 +31,6 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
     if settings.sdk_disabled or settings.traces_exporter == "none":
         yield NoEmitter()
         return
-    _check_protobuf()
     own = Source(stage, f"{stage}-{replica}", host_id())
     release = version("time-to-glass")
     meters, ends = no_meters(), list[Callable[[], object]]()
@@ -58,11 +55,3 @@ async def exporting(stage: str, replica: int) -> AsyncGenerator[Emitter]:
         )
         if recorder is not None:
             recorder.tell()
-
-
-def _check_protobuf() -> None:
-    if api_implementation.Type() != "upb":
-        raise RuntimeError(
-            "protobuf runs without its compiled part, which takes over 200 times as long; "
-            "unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, or set OTEL_TRACES_EXPORTER=none"
-        )
