@@ -132,8 +132,9 @@ class _Consumer(ConsumerRebalanceListener):
         try:
             return await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
         except OffsetOutOfRangeError as error:
-            for partition, offset in error.args[0].items():
-                await self._claiming.pass_gap(partition, offset)
+            # Claimed again, which finds out what is missing, and stops or accepts it.
+            for partition in error.args[0]:
+                self._claiming.withhold(partition)
             return {}
         except (RecordTooLargeError, CorruptRecordException) as error:
             raise Unreadable(

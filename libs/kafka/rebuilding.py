@@ -117,6 +117,8 @@ class RebuildingProducer:
     async def _take(self, one: _Handed) -> None:
         while True:
             await self._is_whole.wait()
+            if self._is_closing:
+                raise NotSent("the producer is closed")
             if self._failure is not None:
                 raise self._failure
             client = self._client
@@ -212,7 +214,9 @@ class RebuildingProducer:
             await self._hand_over_again()
 
     def _count(self) -> None:
-        self._fruitless += 1
+        # A partition that has no leader, or too few replicas, says nothing against the client.
+        if not (isinstance(self._cause, KafkaError) and self._cause.retriable):
+            self._fruitless += 1
         _log.warning("replacing the producer", cause=repr(self._cause), in_a_row=self._fruitless)
         if self._fruitless > self._settings.producer_rebuilds_max:
             raise self._cause or KafkaError("the producer is beyond repair")

@@ -4,7 +4,7 @@
 An idempotent producer numbers its records, and the number of one that failed is used up: the broker
 refuses everything behind it in that partition. So whatever reaches us here costs the client, and
 only what happens to the record differs. Errors that the client itself sends again for (aiokafka
-calls them retriable: a leader that moved, too few replicas, a time-out) are not seen here at all.
+calls them retriable: a leader that moved, too few replicas, a time-out) come only when it gives up.
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from typing import Generic, TypeVar
 
 from libs import events, tracing
 from libs.errors import Rejected, Unavailable
-from libs.events import DecoratedBatch, NormalBatch, Outcome, RawBatch
+from libs.events import DecoratedBatch, NormalBatch, Outcome, RawBatch, Rejection
 from libs.kafka import Ack, Outgoing, Producer, Record
 from libs.stage.dead_letters import DeadLetters
 from libs.stage.failpoints import Failpoints
 from libs.stage.reading import Replica, read_facts, trail_stop
+from libs.stage.retry import until_available
 from libs.stage.run import Work
 
 In = TypeVar("In", RawBatch, NormalBatch)
@@ -33,8 +34,11 @@ class Transform(Generic[In, Out]):
 
 @dataclass(slots=True)
 class _Sent:
+    """A record on its way, with the batch it came with and what of that does not go on."""
+
     record: Record
-    batch: NormalBatch | DecoratedBatch
+    batch: RawBatch | NormalBatch
+    rejected: list[Rejection]
     acked: asyncio.Future[Ack]
     legs: list[tracing.Leg]
     read: tracing.Read
@@ -66,23 +70,26 @@ class _Forwarding(Generic[In, Out]):
         # Handed over in order, acknowledged together.
         sent = [await self._move(record) for record in records]
         for one in sent:
-            if one is not None and (ack := await self._acked(one)) is not None:
-                self._report(one, ack)
+            if one is not None:
+                await self._land(one)
                 await self._transform.failpoints.visit("hop.after_produce")
         await self._transform.failpoints.visit("hop.before_commit")
 
-    async def _acked(self, sent: _Sent) -> Ack | None:
+    async def _land(self, sent: _Sent) -> None:
+        started_us = sent.read.started_us
         try:
-            return await sent.acked
+            self._report(sent, await sent.acked)
         except Rejected as error:
             # The broker refused what fitted the client's own limit.
-            started_us = sent.read.started_us
             await self._letters.bury(sent.record, sent.batch, error.reason, started_us)
-            return None
+            return
         except Unavailable:
             lost = Ack(self._transform.writes, tracing.UNKNOWN, tracing.UNKNOWN, 0, _now_us())
             self._report(sent, lost, error_type="timeout")
             raise
+        # Only now: a record that is refused as a whole is one dead letter, and nothing else.
+        if sent.rejected:
+            await self._letters.bury_events(sent.record, sent.batch, sent.rejected, started_us)
 
     async def _move(self, record: Record) -> _Sent | None:
         started_us = _now_us()
@@ -91,17 +98,18 @@ class _Forwarding(Generic[In, Out]):
             batch = self._transform.decode(record)
             await self._transform.failpoints.visit("hop.handle")
             outcome = await self._transform.handle(batch)
-            if outcome.rejected:
-                await self._letters.bury_events(record, batch, outcome.rejected, started_us)
             if not outcome.batch.events:
+                await self._letters.bury_events(record, batch, outcome.rejected, started_us)
                 return None
-            return await self._send(record, outcome.batch, started_us)
+            return await self._send(record, batch, outcome, started_us)
         except Rejected as error:
             await self._letters.bury(record, batch, error.reason, started_us)
             return None
 
-    async def _send(self, record: Record, batch: Out, started_us: int) -> _Sent:
-        policy = self._emitter.policy
+    async def _send(
+        self, record: Record, came: In, outcome: Outcome[Out], started_us: int
+    ) -> _Sent:
+        policy, batch = self._emitter.policy, outcome.batch
         legs = tracing.legs(batch.origins, policy)
         contexts = {index: leg.traceparent for index, leg in legs.items()}
         onward = events.with_traceparents(batch, contexts)
@@ -112,9 +120,10 @@ class _Forwarding(Generic[In, Out]):
         headers = tracing.write_headers(onward.origins, trail, policy)
         outgoing = Outgoing(self._transform.writes, record.partition, value, headers)
         with tracing.sending(policy, carried):
-            acked = await self._producer.send(outgoing)
+            acked = await until_available(lambda _attempt: self._producer.send(outgoing))
         read = read_facts(record, self._replica, carried, batch, started_us)
-        return _Sent(record, batch, acked, list(legs.values()), read, handed_us)
+        legs_of_record = list(legs.values())
+        return _Sent(record, came, outcome.rejected, acked, legs_of_record, read, handed_us)
 
     def _report(self, sent: _Sent, ack: Ack, error_type: str = "") -> None:
         written = tracing.Written(

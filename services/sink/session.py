@@ -48,6 +48,9 @@ AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # A standby, in the moment of a switchover; and the disk beneath it.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresIOError,
     asyncpg.InterfaceError,
     # The client's own disorder, which a backend that is terminated between two steps causes.
     asyncpg.InternalClientError,

@@ -38,6 +38,7 @@ _BURY = f"""
 insert into dead_letter ({", ".join(f'"{column}"' for column in Letter._fields)})
 values ({", ".join(f"${number}" for number in range(1, len(Letter._fields) + 1))})
 on conflict do nothing
+returning true
 """  # noqa: S608  (a fixed list of columns, no input)
 
 # What was there before: the same request copied by a hop, or another request's event. A trusted
@@ -65,6 +66,8 @@ class Receipt:
 
     operations: list[Operation]
     conflicts: dict[int, Counts] = field(default_factory=dict[int, Counts])
+    # Those that were not there before.
+    letters: list[Letter] = field(default_factory=list[Letter])
 
 
 @dataclass(slots=True)
@@ -118,6 +121,9 @@ class Store:
         self.database = urlsplit(url).path.lstrip("/")
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._held: dict[Partition, Claim] = {}
+        # Held on a connection that is gone: a database that comes back may have lost its last
+        # commits, so the position must be asked for again.
+        self._unconfirmed: set[Partition] = set()
 
     async def claim(self, partition: Partition, beginning: int) -> int:
         """Become the one who writes what comes from a partition; returns the next offset.
@@ -130,6 +136,7 @@ class Store:
             connection = await self._connected()
             claim = await claims.take(connection, partition, beginning, self._application_name)
         self._held[partition] = claim
+        self._unconfirmed.discard(partition)
         return claim.next_offset
 
     async def move(self, partition: Partition, offset: int) -> None:
@@ -141,7 +148,7 @@ class Store:
 
     def holds(self, partition: Partition) -> bool:
         """Whether nobody has claimed the partition since, as far as is known."""
-        return partition in self._held
+        return partition in self._held and partition not in self._unconfirmed
 
     async def write(self, transaction: Transaction) -> Receipt:
         """Store a transaction; returns once it is committed, maybe by an earlier try.
@@ -167,6 +174,7 @@ class Store:
             what = f"PostgreSQL, {operation.name}: {operation.error_type}: {error}"
             raise Interrupted(what, operation) from error
         self._held |= {one.partition: Claim(one.claim.epoch, one.end) for one in made}
+        self._unconfirmed -= transaction.ends.keys()
         return receipt
 
     async def _write(
@@ -187,27 +195,28 @@ class Store:
             steps.begin(names.INSERT)
             await claims.move(connection, made)
             await self._failpoints.visit("sink.in_copy")
-            conflicts = await _insert(connection, transaction)
+            buried = await _bury(connection, transaction.letters)
+            conflicts = await _insert(connection, transaction.rows)
             steps.end()
             await self._failpoints.visit("sink.before_commit")
         except Fenced:
-            earlier = transaction.unsure
-            stands = earlier is not None and await claims.were_made(connection, made)
+            # First, so that what is read back is not what this try has just done.
             await scope.rollback()
-            if earlier is None or not stands:
+            earlier = transaction.unsure
+            if earlier is None or not await claims.were_made(connection, made):
                 raise
             steps.begin(names.COMMIT)
-            return Receipt([*earlier.operations, steps.end()], earlier.conflicts)
+            return Receipt([*earlier.operations, steps.end()], earlier.conflicts, earlier.letters)
         except BaseException:
             if not connection.is_closed():
                 await scope.rollback()
             raise
-        transaction.unsure = Receipt([*steps.done], conflicts)
+        transaction.unsure = Receipt([*steps.done], conflicts, buried)
         steps.begin(names.COMMIT)
         await scope.commit()
         steps.end()
         await self._failpoints.visit("sink.after_pg_commit")
-        return Receipt(steps.done, conflicts)
+        return Receipt(steps.done, conflicts, buried)
 
     async def refused(self, rows: list[Row]) -> dict[int, str]:
         """Try rows and keep none: the places of those that PostgreSQL refuses, and why.
@@ -233,6 +242,7 @@ class Store:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+            self._unconfirmed |= self._held.keys()
 
     @contextmanager
     def _unavailable(self) -> Generator[None]:
@@ -244,6 +254,7 @@ class Store:
 
     async def _connected(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is None or self._connection.is_closed():
+            self.close()
             statements = (_INSERT, _OUTCOMES, _BURY)
             self._connection = await session.opened(self._url, self._application_name, statements)
         return self._connection
@@ -271,16 +282,21 @@ async def _copy(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row])
         await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
 
 
+async def _bury(
+    connection: asyncpg.Connection[asyncpg.Record], letters: list[Letter]
+) -> list[Letter]:
+    """Insert letters; returns those that were not there, also not of a copy of the record."""
+    return [letter for letter in letters if await connection.fetchval(_BURY, *letter)]
+
+
 async def _insert(
-    connection: asyncpg.Connection[asyncpg.Record], transaction: Transaction
+    connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]
 ) -> dict[int, Counts]:
-    """Insert what was copied, and the letters; returns what was there, by origin."""
-    if transaction.letters:
-        await connection.executemany(_BURY, transaction.letters)
-    if not transaction.rows:
+    """Insert what was copied; returns what was there, by origin."""
+    if not rows:
         return {}
     inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
-    return {} if inserted == len(transaction.rows) else await _outcomes(connection)
+    return {} if inserted == len(rows) else await _outcomes(connection)
 
 
 async def _refused(

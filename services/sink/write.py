@@ -94,7 +94,7 @@ class Writer:
             if mine:
                 await self._write(mine)
         else:
-            tell(transaction.letters)
+            tell(receipt.letters)
             self._report(taken, receipt, tries)
 
     async def _isolate(self, taken: Sequence[Taken], made: list[Row], error: Rejected) -> None:
@@ -116,8 +116,10 @@ class Writer:
             operations=[*tries.told, *receipt.operations],
         )
         first = 0
+        buried = {(letter.topic, letter.part, letter.offset) for letter in receipt.letters}
         for one in taken:
-            report_ends(self._emitter, self._replica, one, stored.committed_us)
+            if (one.record.topic, one.record.partition, one.record.offset) in buried:
+                report_ends(self._emitter, self._replica, one, stored.committed_us)
             batch = one.left
             if batch is None:
                 continue

@@ -27,4 +27,7 @@ create table dead_letter (
     primary key (topic, part, "offset", event_id)
 );
 
+-- A hop may copy a record, to another offset: the same event of the same request is dead once.
+create unique index dead_letter_event on dead_letter (tenant, event_id, trace_id)
+    where event_id <> '';
 create index dead_letter_dead_at on dead_letter (dead_at);
