@@ -12,6 +12,7 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, Rejection, encode
 from libs.kafka import Ack, Headers, Outgoing, Producer, Record
+from libs.stage import letter_headers
 from libs.stage.failpoints import Failpoints
 from libs.stage.limit import DeadLetterLimit
 from libs.stage.reading import Replica, read_facts, unread_origin
@@ -25,16 +26,6 @@ _REASON_CHARS_MAX = 1_000
 # What is kept of a value that is itself too large to be written again; the whole of it stays in
 # its own topic for as long as that keeps records.
 _CUT_VALUE_BYTES = 262_144
-_KEPT_WHEN_CUT = frozenset(
-    (
-        "dlq.stage",
-        "dlq.error.message",
-        "dlq.orig.topic",
-        "dlq.orig.partition",
-        "dlq.orig.offset",
-        "dlq.orig.timestamp",
-    )
-)
 
 AnyBatch = RawBatch | NormalBatch | DecoratedBatch
 
@@ -110,7 +101,7 @@ class DeadLetters:
             reason=reason[:_REASON_CHARS_MAX],
         )
         # A record that died before may come again by a replay: one death is told, the last.
-        kept = [(name, text) for name, text in headers if not name.startswith("dlq.")]
+        kept = [(name, text) for name, text in headers if not _is_of_death(name)]
         if self._emitter.policy.is_contrib:
             kept = tracing.without_context(kept)
         letter = Outgoing(
@@ -134,13 +125,12 @@ class DeadLetters:
 
     def _headers(self, record: Record, reason: str) -> Headers:
         return [
-            ("dlq.stage", self._replica.stage.encode()),
-            ("dlq.error.message", reason[:_REASON_CHARS_MAX].encode()),
-            ("dlq.orig.topic", record.topic.encode()),
-            ("dlq.orig.partition", str(record.partition).encode()),
-            ("dlq.orig.offset", str(record.offset).encode()),
-            # Kafka's own, in ms: the ids of a foreign record's events are made with it.
-            ("dlq.orig.timestamp", str(record.appended_us // 1000).encode()),
+            (letter_headers.STAGE, self._replica.stage.encode()),
+            (letter_headers.REASON, reason[:_REASON_CHARS_MAX].encode()),
+            (letter_headers.TOPIC, record.topic.encode()),
+            (letter_headers.PARTITION, str(record.partition).encode()),
+            (letter_headers.OFFSET, str(record.offset).encode()),
+            (letter_headers.TIMESTAMP, str(record.appended_us // 1000).encode()),
         ]
 
     def _end_traces(
@@ -165,9 +155,13 @@ def _origin_of(origins: Sequence[Origin], index: int) -> Origin:
     return next(o for o in origins if o.first <= index < o.first + o.count)
 
 
+def _is_of_death(header: str) -> bool:
+    return header.startswith(letter_headers.PREFIX)
+
+
 def _cut(letter: Outgoing) -> Outgoing:
-    """Keep of a letter what can be written for sure: our headers, and the start of its value."""
+    """Keep of a letter what can be written for sure: why it died, and the start of its value."""
     whole = letter.value or b""
-    kept = [(name, text) for name, text in letter.headers if name in _KEPT_WHEN_CUT]
-    size = ("dlq.value.bytes", str(len(whole)).encode())
+    kept = [(name, text) for name, text in letter.headers if _is_of_death(name)]
+    size = (letter_headers.VALUE_BYTES, str(len(whole)).encode())
     return Outgoing(letter.topic, letter.partition, whole[:_CUT_VALUE_BYTES], headers=[*kept, size])

@@ -1,6 +1,7 @@
 """Interop mode: `opentelemetry-instrumentation-aiokafka` makes Kafka's spans, and not we.
 
-Of ours the request and the root are left; the spans of sends and receives are the package's own.
+Of ours the request, the root and the two of a replay are left; the spans of sends and receives are
+the package's own.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from libs.tracing.policy import Policy
 from libs.tracing.spans import Emitter, Span
 
 _propagator = TraceContextTextMapPropagator()
+# A record that is sent again is sent as the child of the span of its replay.
+_OF_REPLAYS = tuple(name.format(topic="") for name in (names.REPLAY, names.REPLAYED))
 
 
 class Ends:
-    """An emitter for the two ends of a trace; what lies between them others tell."""
+    """An emitter for the ends of a trace, and of a replay; what lies between them others tell."""
 
     def __init__(self, inner: Emitter) -> None:
         self._inner = inner
@@ -45,8 +48,8 @@ class Ends:
         return self._inner.meters
 
     def emit(self, span: Span) -> None:
-        """Pass on the request and the root."""
-        if span.name in (names.SERVER, names.ROOT):
+        """Pass on the request, the root, and what leads from one trace to its replay."""
+        if span.name in (names.SERVER, names.ROOT) or span.name.startswith(_OF_REPLAYS):
             self._inner.emit(span)
 
 

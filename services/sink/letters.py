@@ -12,7 +12,7 @@ import structlog
 from libs import tracing
 from libs.events import DecoratedBatch, Origin, encode, without
 from libs.kafka import Headers, Record
-from libs.stage import Replica, read_facts, unread_origin
+from libs.stage import Replica, letter_headers, read_facts, unread_origin
 
 _log = structlog.get_logger()
 _json = msgspec.json.Encoder()
@@ -164,8 +164,9 @@ def _ids(letter: Letter) -> dict[str, str]:
 
 def _as_json(record: Record, headers: Headers) -> str:
     # A record that died before may come again by a replay: one death is told, the last.
-    kept = [(name, value) for name, value in headers if not name.startswith("dlq.")]
-    kept.append(("dlq.orig.timestamp", str(record.appended_us // 1000).encode()))
+    prefix = letter_headers.PREFIX
+    kept = [(name, value) for name, value in headers if not name.startswith(prefix)]
+    kept.append((letter_headers.TIMESTAMP, str(record.appended_us // 1000).encode()))
     told = {
         _text(name): _text((value or b"").decode("utf-8", "backslashreplace"))
         for name, value in kept

@@ -41,18 +41,7 @@ def groups(found: Found) -> list[Group]:
     by_kind: dict[tuple[str, str, str], list[Letter]] = defaultdict(list)
     for letter in found.letters:
         by_kind[letter.stage, letter.topic, kind(letter.reason)].append(letter)
-    made = [
-        Group(
-            *key,
-            letters=len(letters),
-            events=len(keys := {key for letter in letters for key in letter.keys}),
-            stored=len(keys & found.stored.keys()),
-            oldest_us=letters[0].dead_us,
-            newest_us=letters[-1].dead_us,
-            trace_ids=_examples(letters),
-        )
-        for key, letters in by_kind.items()
-    ]
+    made = [_group(letters, found) for letters in by_kind.values()]
     return sorted(made, key=lambda group: -group.letters)
 
 
@@ -69,6 +58,23 @@ def as_json(group: Group, *, is_known: bool) -> dict[str, Any]:
         "newest": timestamps.from_us(group.newest_us),
         "trace_ids": group.trace_ids,
     }
+
+
+def _group(letters: list[Letter], found: Found) -> Group:
+    """Sum up letters of one kind, the oldest first; never none."""
+    oldest, newest = letters[0], letters[-1]
+    events = {event for letter in letters for event in letter.keys}
+    return Group(
+        stage=oldest.stage,
+        topic=oldest.topic,
+        reason=kind(oldest.reason),
+        letters=len(letters),
+        events=len(events),
+        stored=len(events & found.stored.keys()),
+        oldest_us=oldest.dead_us,
+        newest_us=newest.dead_us,
+        trace_ids=_examples(letters),
+    )
 
 
 def _examples(letters: list[Letter]) -> list[str]:

@@ -12,6 +12,8 @@ from libs import tracing
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, NormalBatch, Origin, RawBatch, decode
 from libs.kafka import Headers, Record
+from libs.stage import letter_headers
+from libs.tracing import names
 from services.normalize.foreign import Position, decode_raw
 from services.topology import DEAD_LETTER_SUFFIX, DECORATE, NORMALIZE, SINK
 
@@ -72,6 +74,11 @@ class Letter:
         """The context in its headers."""
         return tracing.read_headers(self.headers)
 
+    @property
+    def replay_of(self) -> str:
+        """The place of the letter that this one is the replay of, as its headers say; or empty."""
+        return _text(_told(self.headers), names.REPLAY_OF, "")
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -86,17 +93,17 @@ class _Kept:
 
 def of_record(record: Record) -> Letter:
     """Read a record of a dead-letter topic; one that is not ours is a letter all the same."""
-    told = dict(record.headers)
+    told = _told(record.headers)
     position = Position(
-        topic=_text(told, "dlq.orig.topic", record.topic.removesuffix(DEAD_LETTER_SUFFIX)),
-        partition=_number(told, "dlq.orig.partition", record.partition),
-        offset=_number(told, "dlq.orig.offset", record.offset),
-        appended_us=_number(told, "dlq.orig.timestamp", 0) * 1000,
+        topic=_text(told, letter_headers.TOPIC, record.topic.removesuffix(DEAD_LETTER_SUFFIX)),
+        partition=_number(told, letter_headers.PARTITION, record.partition),
+        offset=_number(told, letter_headers.OFFSET, record.offset),
+        appended_us=_number(told, letter_headers.TIMESTAMP, 0) * 1000,
     )
     kept = _Kept(
         where=f"{record.topic} [{record.partition}] at offset {record.offset}",
-        stage=_text(told, "dlq.stage", "unknown"),
-        reason=_text(told, "dlq.error.message", "unknown"),
+        stage=_text(told, letter_headers.STAGE, "unknown"),
+        reason=_text(told, letter_headers.REASON, "unknown"),
         dead_us=record.appended_us,
         key=record.key,
     )
@@ -106,14 +113,14 @@ def of_record(record: Record) -> Letter:
 def of_row(row: Mapping[str, Any], dead_us: int) -> Letter:
     """Read a row of the table that the sink keeps its dead letters in."""
     headers = _headers(row["headers"])
-    appended_us = _number(dict(headers), "dlq.orig.timestamp", 0) * 1000
+    appended_us = _number(_told(headers), letter_headers.TIMESTAMP, 0) * 1000
     position = Position(row["topic"], row["part"], row["offset"], appended_us)
     kept = _Kept("the table dead_letter", row["stage"], row["reason"], dead_us)
     return _letter(position, headers, row["value"], kept)
 
 
 def _letter(position: Position, headers: Headers, value: bytes | None, kept: _Kept) -> Letter:
-    whole_bytes = _number(dict(headers), "dlq.value.bytes", 0)
+    whole_bytes = _number(_told(headers), letter_headers.VALUE_BYTES, 0)
     return Letter(
         topic=position.topic,
         partition=position.partition,
@@ -158,7 +165,13 @@ def _headers(encoded: str | None) -> Headers:
     return [(str(name), str(text).encode()) for name, text in pairs]
 
 
+def _told(headers: Headers) -> dict[str, bytes]:
+    """Read headers by name; Kafka also keeps one without a value, which tells nothing."""
+    return {name: value for name, value in headers if value}
+
+
 def _text(told: dict[str, bytes], name: str, otherwise: str) -> str:
+    # Whoever produces a record sets its headers, and these need not be text.
     return told[name].decode("utf-8", "replace") if name in told else otherwise
 
 

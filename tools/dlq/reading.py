@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from libs.errors import Rejected, Unavailable
 from libs.kafka import tail
-from libs.tracing import names
 from services.topology import DEAD_LETTER_TOPICS
 from tools.dlq import store
 from tools.dlq.letter import Key, Letter, of_record
@@ -93,7 +92,7 @@ def latest(letters: Iterable[Letter]) -> list[Letter]:
     Else each replay of what still cannot be worked on would send twice as much as the one before.
     """
     ordered = list(letters)
-    again = {dict(letter.headers).get(names.REPLAY_OF, b"").decode() for letter in ordered}
+    again = {letter.replay_of for letter in ordered}
     by_event = {
         (letter.topic, *(letter.keys or [letter.place])): letter
         for letter in ordered

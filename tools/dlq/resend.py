@@ -13,6 +13,7 @@ from libs import kafka, tracing
 from libs.errors import Rejected
 from libs.events import Origin, RawBatch, encode
 from libs.kafka import Ack, Headers, KafkaSettings, Outgoing, Producer
+from libs.stage import letter_headers
 from libs.tracing import Replay, names
 from tools.dlq.letter import AnyBatch, Letter
 
@@ -49,7 +50,7 @@ def prepare(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
             f" kept; the whole may still be in {letter.topic}, at its offset"
         )
     if letter.batch is None:
-        return _prepare_unread(letter, now_us)
+        return _prepare_unread(letter, now_us, policy)
     origins = letter.batch.origins
     replays = [tracing.begin_replay(o.traceparent, o.tracestate, now_us) for o in origins]
     again = [_again(origin, one) for origin, one in zip(origins, replays, strict=True)]
@@ -59,7 +60,7 @@ def prepare(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
     return Prepared(letter, record, replays)
 
 
-def _prepare_unread(letter: Letter, now_us: int) -> Prepared:
+def _prepare_unread(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
     """Send the value as it is, in a trace that begins here; its own headers go with it."""
     died = letter.carried
     replay = tracing.begin_replay(died.traceparent, died.tracestate, now_us, has_root=False)
@@ -69,6 +70,8 @@ def _prepare_unread(letter: Letter, now_us: int) -> Prepared:
         (names.REPLAY_OF, letter.place.encode()),
         *others,
     ]
+    if policy.is_contrib:
+        headers = tracing.without_context(headers)
     record = Outgoing(letter.topic, letter.partition, letter.value, headers, letter.key)
     return Prepared(letter, record, [replay])
 
@@ -168,4 +171,4 @@ def _stop(now_us: int) -> tracing.Stop:
 
 
 def _is_ours(header: str) -> bool:
-    return header.lower() in _OURS or header.startswith("dlq.")
+    return header.lower() in _OURS or header.startswith(letter_headers.PREFIX)

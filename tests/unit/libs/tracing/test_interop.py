@@ -7,7 +7,7 @@ import sys
 
 from opentelemetry import trace
 
-from libs.tracing import Carried, sending
+from libs.tracing import Carried, Written, begin_replay, report_replay, sending
 from libs.tracing.context import SpanRef
 from libs.tracing.interop import Ends
 from libs.tracing.spans import Span
@@ -47,6 +47,17 @@ def test_only_the_ends_of_a_trace_are_ours() -> None:
         Ends(emitted).emit(Span(name, SpanRef(1, 2, is_sampled=True), 0, 1, 2))
 
     assert emitted.names() == ["POST /v1/events", "time to glass"]
+
+
+def test_both_ends_of_a_replay_are_ours_or_what_is_sent_would_have_no_parent() -> None:
+    emitted = Emitted(kafka="contrib")
+    replay = begin_replay(TRACEPARENT, "", 5)
+    written = Written("events.raw", 3, 17, "ttg-0", 5, 9, events=1)
+
+    report_replay(Ends(emitted), replay, written, "refused")
+
+    assert emitted.names() == ["replayed to events.raw", "replay events.raw"]
+    assert replay.traceparent[36:52] == f"{emitted.spans[1].ref.span_id:016x}"
 
 
 def test_what_is_sent_continues_the_record_that_was_read() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from libs import tracing
 from libs.events import Origin, RawBatch, RawEvent, encode
 from libs.kafka import Headers, Record
 
+# What a producer may set for the value of a header, and Kafka keeps.
+NULL: Any = None
 REASON = "1e308 TB is too large for a number of By"
 
 

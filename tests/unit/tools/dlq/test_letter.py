@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 
+import pytest
+
 from libs.events import RawBatch, encode
 from libs.kafka import Record
 from services.normalize.foreign import Position, decode_raw
-from tests.unit.tools.dlq.letters import REASON, batch, record
+from tests.unit.tools.dlq.letters import NULL, REASON, batch, record
 from tools.dlq.letter import of_record, of_row
 
 
@@ -51,6 +53,24 @@ def test_what_somebody_else_wrote_into_the_topic_is_a_letter_too() -> None:
     )
 
     assert (letter.place, letter.stage, letter.value) == ("events.raw-3-1", "unknown", None)
+
+
+@pytest.mark.parametrize("value", [NULL, b"", b"\xff"])
+def test_no_value_of_a_header_stops_a_letter_from_being_read(value: bytes) -> None:
+    told = ["stage", "error.message", "orig.partition", "orig.offset", "orig.timestamp"]
+    headers = [(f"dlq.{name}", value) for name in (*told, "value.bytes")]
+
+    letter = of_record(Record("events.raw.dlq", 3, 1, 5, 0, 0, None, None, headers))
+
+    assert (letter.place, letter.whole_bytes) == ("events.raw-3-1", 0)
+    assert letter.stage == letter.reason == ("\ufffd" if value else "unknown")
+
+
+@pytest.mark.parametrize(
+    ("value", "replay_of"), [(NULL, ""), (b"\xff", "\ufffd"), (b"events.raw-3-1", "events.raw-3-1")]
+)
+def test_a_letter_says_which_one_it_is_the_replay_of(value: bytes, replay_of: str) -> None:
+    assert of_record(record(b"{broken", ("ttg-replay-of", value))).replay_of == replay_of
 
 
 def test_a_cut_value_is_not_read_even_if_it_could_be() -> None:

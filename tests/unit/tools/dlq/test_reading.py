@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.tools.dlq.letters import REASON, batch, record
+from tests.unit.tools.dlq.letters import NULL, REASON, batch, record
 from tools.dlq.grouping import as_json, groups, kind
 from tools.dlq.letter import of_record
 from tools.dlq.reading import Found, Wanted, each_once, latest
@@ -58,6 +58,14 @@ def test_of_a_record_that_could_not_be_read_again_only_the_last_letter_is_sent_a
     again = of_record(record(b"{broken", ("ttg-replay-of", b"events.raw-3-1"), offset=3))
 
     assert latest([first, alike, again]) == [alike, again]
+
+
+@pytest.mark.parametrize("value", [NULL, b"", b"\xff"])
+def test_what_a_producer_says_of_replays_takes_no_letter_away(value: bytes) -> None:
+    letters = [of_record(record(b"{broken", offset=1))]
+    letters.append(of_record(record(b"{broken", ("ttg-replay-of", value), offset=2)))
+
+    assert latest(letters) == letters
 
 
 def test_a_reason_is_kept_without_what_is_of_one_event() -> None:

@@ -93,6 +93,20 @@ def test_what_cannot_be_read_goes_as_it_is_in_a_trace_that_has_no_root_to_wait_f
     assert made.replays[0].root_id == 0
 
 
+@pytest.mark.parametrize("value", [b"{broken", batch("a")])
+async def test_in_interop_mode_the_context_is_left_to_whoever_sends(
+    value: bytes | RawBatch,
+) -> None:
+    died = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    context = () if isinstance(value, RawBatch) else (("traceparent", died), ("tracestate", b"a=b"))
+    letter = of_record(record(value, *context, ("other", b"kept")))
+
+    sent = prepare(letter, NOW_US, Emitted(kafka="contrib").policy).record.headers
+
+    assert not {"traceparent", "tracestate"} & dict(sent).keys()
+    assert ("ttg-trail" if letter.batch else "ttg-replay-of") in dict(sent)
+
+
 def test_what_was_cut_is_refused_with_what_is_missing() -> None:
     letter = of_record(record(b"begin", ("dlq.value.bytes", b"900000")))
 
