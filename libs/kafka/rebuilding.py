@@ -22,6 +22,9 @@ from libs.kafka.verdicts import Verdict, judge
 
 _log = structlog.get_logger()
 
+# Acks that take longer than this are no slowness any more.
+_STALL_S = 5.0
+
 # Between two clients that came to nothing; doubles up to the longest.
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 1.0
@@ -94,6 +97,9 @@ class RebuildingProducer:
             self._replace(KafkaError("the sender of the client has ended"))
         if not self._is_whole.is_set():
             raise Unavailable("the producer is being replaced")
+        oldest = next(iter(self._unsettled), None)
+        if oldest is not None and _now_us() - oldest.handed_us > _STALL_S * 1e6:
+            raise Unavailable(f"Kafka has not acknowledged a record for over {_STALL_S:.0f} s")
 
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()

@@ -106,7 +106,7 @@ class Producer(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise `Unavailable` if it is known that nothing can be sent now."""
+        """Raise `Unavailable` if nothing can be sent now, or acks do not come."""
         ...
 
 

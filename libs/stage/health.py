@@ -72,6 +72,7 @@ class Health:
         self._moving = Moving(settings, time.monotonic())
         self._retried_s = _NEVER
         self._retry_reason = ""
+        self._unmet_s = _NEVER
         self._has_started = False
 
     def depends_on(self, name: str, ask: Callable[[], Awaitable[None]]) -> None:
@@ -79,7 +80,7 @@ class Health:
         self._dependencies.append(_Dependency(name, ask))
 
     def needs(self, check: Callable[[], None]) -> None:
-        """Be ready only while `check` raises no `Unavailable`."""
+        """Be ready only while `check` raises no `Unavailable`, which also excuses a standstill."""
         self._checks.append(check)
 
     @asynccontextmanager
@@ -170,9 +171,12 @@ class Health:
 
     def _excused_s(self) -> float:
         """Until when an outage explains that nothing moves."""
-        since_s = [one.answers_since_s for one in self._dependencies]
         now_s = time.monotonic()
-        return max(self._retried_s, *(now_s if one is None else one for one in since_s))
+        if any(self._unmet()):
+            self._unmet_s = now_s
+        since_s = [one.answers_since_s for one in self._dependencies]
+        asked_s = (now_s if one is None else one for one in since_s)
+        return max(self._retried_s, self._unmet_s, *asked_s)
 
     @contextmanager
     def _noting_retries(self) -> Generator[None]:

@@ -45,6 +45,7 @@ async def main() -> None:
             handle=handle,
             failpoints=stage.Failpoints(settings.failpoints),
         )
+        health.needs(producer.check)
         structlog.get_logger().info("ready")
         await stage.run(consumer, stage.forward(transform, replica, producer, emitter), stop)
 

@@ -34,12 +34,9 @@ async def main() -> None:
         ) as consumer,
         health.reading(consumer),
     ):
-        transform = stage.Transform(
-            writes=NORMALIZE.writes,
-            decode=decode,
-            handle=handle,
-            failpoints=stage.Failpoints(settings.failpoints),
-        )
+        failpoints = stage.Failpoints(settings.failpoints)
+        transform = stage.Transform(NORMALIZE.writes, decode, handle, failpoints)
+        health.needs(producer.check)
         structlog.get_logger().info("ready")
         await stage.run(consumer, stage.forward(transform, replica, producer, emitter), stop)
 
