@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tests.faults import groups
 from tests.faults.processes import READY_LIMIT_S, STAGES, Processes, happens
 from tests.faults.proxy import Direction, LostKafkaAnswer, Proxy
 from tests.faults.scene import Entrance, Row, Scene
 from tests.faults.sick import KEY, sick, sick_door
-from tools.native import java, kafka
 
 _SETTLES_S = 5.0
 _LOG_LINES_PER_S_MAX = 2.0
 _LOST_MIN = 5
 _LOST_LIMIT_S = 40.0
-_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 
 
 def restarted(*, is_killed: bool, away_s: tuple[float, ...]) -> Callable[[Scene], None]:
@@ -152,16 +151,7 @@ def one_copy_in_the_topic(verdict: Mapping[str, Any]) -> str:
 
 
 def _delete_group(scene: Scene, group: str) -> bool:
-    settings = scene.processes.settings
-    done = subprocess.run(  # noqa: S603
-        [
-            str(java.find(settings.cache)), "-cp", kafka.classpath(kafka.jars(settings.cache)),
-            _TOOL, "--bootstrap-server", scene.stack.kafka_bootstrap_servers,
-            "--delete", "--group", group,
-        ],
-        capture_output=True, text=True, timeout=READY_LIMIT_S, check=False,
-    )  # fmt: skip
-    return "was successful" in done.stdout
+    return asyncio.run(groups.delete(scene.stack.kafka_bootstrap_servers, group))
 
 
 def _log_lines(scene: Scene) -> dict[str, int]:

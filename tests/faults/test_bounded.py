@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 SEED = 5
 CHAOS_S = 60.0
-BOUNDED = [row for row in ROWS if row.is_bounded]
+# These run on any machine, beside anything; `make test-faults` holds the limits as they are.
+PATIENCE = 4.0
+BOUNDED = [replace(row, recovery_s=row.recovery_s * PATIENCE) for row in ROWS if row.is_bounded]
 
 
 @pytest.mark.parametrize("row", BOUNDED, ids=lambda row: row.name)
