@@ -107,10 +107,10 @@ def test_a_consumer_of_any_topic_goes_on_in_the_trace_of_the_request(
     assert theirs.is_remote
     assert theirs.trace_flags.sampled
     assert not baggage.get_all(context)
-    trace = eventually(lambda: with_spans(stack, trace_id, names.ROOT, THEIR_SPAN))
     # A dead letter keeps the context with which it came.
-    written_to = TOPICS[0] if is_dead else topic
-    assert parent_of(trace, THEIR_SPAN) == names.SEND.format(topic=written_to)
+    sent_by = names.SEND.format(topic=TOPICS[0] if is_dead else topic)
+    trace = eventually(lambda: with_spans(stack, trace_id, names.ROOT, sent_by, THEIR_SPAN))
+    assert parent_of(trace, THEIR_SPAN) == sent_by
     (of_ours,) = [s for s in trace["spans"] if s["spanID"] == f"{theirs.span_id:016x}"]
     assert of_ours["operationName"] == names.SEND.format(topic=written_to)
 
