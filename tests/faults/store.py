@@ -47,7 +47,8 @@ async def dead_letters(connection: asyncpg.Connection[Any], run_id: str) -> list
     """Read the store's dead letters of a run; none if it has no table of them."""
     if not await _exists(connection, "dead_letter"):
         return []
-    rows = await connection.fetch(_DEAD, *_range(run_id))
+    # As text: what should be a UUID may be none.
+    rows = await connection.fetch(_DEAD, *map(str, _range(run_id)))
     return [Dead(row["tenant"], str(row["event_id"]), "dead_letter") for row in rows]
 
 
