@@ -89,6 +89,8 @@ def _ttg(settings: Settings, command: str) -> int:
         "TTG_STATE_DIR": str(settings.state),
         "TTG_CACHE_DIR": str(settings.cache),
         "TTG_PORT_BASE": str(settings.port_base),
+        # Its processes are stopped and measured one by one, by this machine's numbers.
+        "MODE": "native",
     }
     with subprocess.Popen(  # noqa: S603  (our own command)
         [sys.executable, "-m", "tools", command],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+from tools import mode
 from tools.errors import OperatorError
-from tools.native import postgres, settings as native_settings, stack
+from tools.native import settings as native_settings, stack
 from tools.up import alone, take_down
 
 
@@ -22,6 +23,7 @@ def clean() -> None:
         )
     with alone(settings):
         take_down(settings)
-        shutil.rmtree(postgres.outside(settings), ignore_errors=True)
+        for each in mode.every(settings):
+            each.forget()
         shutil.rmtree(settings.state)
     print(f"Removed {settings.state}.")  # noqa: T201

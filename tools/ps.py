@@ -17,12 +17,11 @@ from rich.table import Table
 from libs.errors import Unavailable
 from libs.kafka.admin import Group, admin
 from services.topology import PIPELINE
-from tools import env
+from tools import env, mode
 from tools.errors import OperatorError
-from tools.native import readiness, settings as native_settings, supervisor
-from tools.native.readiness import Said
-from tools.native.settings import Settings
-from tools.native.supervisor import Process
+from tools.mode import Mode
+from tools.native import settings as native_settings
+from tools.process import Process, Said, order
 
 _STYLES = {
     **dict.fromkeys(("ready", "standby", "done"), "green"),
@@ -57,21 +56,18 @@ def ps(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = Fals
     as_json
         Print a JSON list instead of a table.
     """
-    settings = native_settings.current()
-    if supervisor.alive(settings) is None:
-        raise OperatorError("No stack is up here; run `make up`.")
-    rows = listed(settings)
+    rows = listed(mode.running(native_settings.current()))
     if as_json:
         sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n")
     else:
         Console().print(_table(rows))
 
 
-def listed(settings: Settings) -> list[Row]:
+def listed(running: Mode) -> list[Row]:
     """Return a row for every process, in the order of the flow."""
-    processes = sorted(supervisor.processes(settings), key=supervisor.order)
+    processes = sorted(running.processes(), key=order)
     partitions = _partitions()
-    said = readiness.ask(settings, processes)
+    said = running.said(processes)
     return [_row(one, partitions, said.get(one.name)) for one in processes]
 
 

@@ -7,9 +7,10 @@ import time
 
 from libs.errors import Unavailable
 from services.topology import PARTITIONS, PIPELINE
+from tools import mode
 from tools.errors import OperatorError
-from tools.native import settings as native_settings, supervisor
-from tools.native.settings import Settings
+from tools.mode import Mode
+from tools.native import settings as native_settings
 from tools.progress import Step
 from tools.ps import groups
 from tools.up import alone
@@ -32,11 +33,10 @@ def scale(stage: str, n: int) -> None:
     """
     check(stage, n)
     settings = native_settings.current()
-    if supervisor.alive(settings) is None:
-        raise OperatorError("No stack is up here; run `make up`.")
+    running = mode.running(settings)
     with alone(settings), Step(f"Scaling {stage} to {n}") as step:
-        supervisor.scale(settings, stage, n)
-        spread = _wait(settings, stage, n, step)
+        running.scale(stage, n)
+        spread = _wait(running, stage, n, step)
     for client_id, numbers in spread.items():
         sys.stdout.write(f"{client_id}: partitions {','.join(map(str, numbers))}\n")
 
@@ -57,10 +57,10 @@ def check(stage: str, n: int) -> None:
         )
 
 
-def _wait(settings: Settings, stage: str, n: int, step: Step) -> dict[str, list[int]]:
+def _wait(running: Mode, stage: str, n: int, step: Step) -> dict[str, list[int]]:
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
-        replicas = [one for one in supervisor.processes(settings) if one.stage == stage]
+        replicas = [one for one in running.processes() if one.stage == stage]
         ready = sum(one.is_ready for one in replicas)
         spread = _spread(stage)
         step.update(f"{ready} of {n} ready, {len(spread)} in the group")

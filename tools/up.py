@@ -8,25 +8,17 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType
 from urllib.parse import urlsplit
 
-from tools import env
+from tools import env, mode as modes
 from tools.env import StackEnv
 from tools.errors import OperatorError
-from tools.native import (
-    checks,
-    locks,
-    secret,
-    settings as native_settings,
-    stack,
-    supervisor,
-    sweep,
-)
-from tools.native.logfiles import tail
+from tools.mode import Mode
+from tools.native import checks, locks, secret, settings as native_settings, stack
 from tools.native.settings import Settings
-from tools.native.supervisor import Process
+from tools.process import Process, order
 from tools.progress import Step
 
 _READY_TIMEOUT_S = 120.0
@@ -48,10 +40,11 @@ def up() -> None:
     settings = native_settings.current()
     checks.check_paths(settings)
     with alone(settings):
-        if supervisor.alive(settings) is not None and settings.env_file.is_file():
-            _repair(settings)
+        mode = modes.for_start(settings)
+        if mode.is_up() and settings.env_file.is_file():
+            _repair(settings, mode)
         else:
-            _start(settings)
+            _start(settings, mode)
     _say_what_next(settings)
 
 
@@ -75,29 +68,22 @@ def alone(settings: Settings) -> Generator[None]:
 
 def take_down(settings: Settings) -> bool:
     """Stop the stack and whatever is left of it; return whether anything ran."""
-    was_up = bool(sweep.marked(settings.state))
-    with Step("Stopping") if was_up else nullcontext():
-        supervisor.stop(settings)
-        sweep.sweep(settings.state)
+    stopped = [mode.stop() for mode in modes.left(settings)]
     settings.env_file.unlink(missing_ok=True)
-    return was_up
+    modes.forget(settings)
+    return any(stopped)
 
 
-def _start(settings: Settings) -> None:
+def _start(settings: Settings, mode: Mode) -> None:
     take_down(settings)
-    checks.check(settings)
+    mode.check()
     stack.lay_out(settings)
-    programs = stack.find_programs(settings)
     shell = stack.held_variables()
-    with Step("Preparing data"):
-        reached = stack.prepare(settings, programs, shell)
+    reached = mode.prepare(shell)
     try:
-        supervisor.start(
-            settings,
-            programs.supervisor,
-            stack.environment(settings, programs, reached, shell),
-        )
-        _wait(settings)
+        modes.record(settings, mode)
+        mode.start(reached, shell)
+        _wait(mode)
         secret.write(settings.env_file, env.render(reached))
     except BaseException:
         # Also on Ctrl-C, and a second one does not stop the stopping, which has its own limits:
@@ -107,12 +93,12 @@ def _start(settings: Settings) -> None:
         raise
 
 
-def _repair(settings: Settings) -> None:
+def _repair(settings: Settings, mode: Mode) -> None:
     refuse_other_ports(settings, env.parse(settings.env_file.read_text()))
-    ended = [one for one in supervisor.processes(settings) if one.state in {"failed", "waiting"}]
+    ended = [one for one in mode.processes() if one.state in {"failed", "waiting"}]
     for process in ended:
-        supervisor.restart(settings, process.name)
-    _wait(settings)
+        mode.restart(process)
+    _wait(mode)
     _print("The stack is up already." if not ended else "What had ended runs again.")
 
 
@@ -126,26 +112,26 @@ def refuse_other_ports(settings: Settings, reached: StackEnv) -> None:
         )
 
 
-def _wait(settings: Settings) -> None:
+def _wait(mode: Mode) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
     restarts_before: dict[str, int] = {}
     with Step("Starting") as step:
         while True:
-            processes = sorted(_listed(settings), key=supervisor.order)
+            processes = sorted(_listed(mode), key=order)
             step.update("  ".join(f"{one.name} {one.state}" for one in processes))
             if processes and all(one.is_ready for one in processes):
                 return
             for one in processes:
                 restarts_before.setdefault(one.name, one.restarts)
-            _refuse_failed(settings, hopeless(processes, restarts_before))
+            _refuse_failed(mode, hopeless(processes, restarts_before))
             if time.monotonic() > deadline:
-                raise _late(settings, next((one for one in processes if not one.is_ready), None))
+                raise _late(mode, next((one for one in processes if not one.is_ready), None))
             time.sleep(_POLL_S)
 
 
-def _listed(settings: Settings) -> list[Process]:
+def _listed(mode: Mode) -> list[Process]:
     try:
-        return supervisor.processes(settings)
+        return mode.processes()
     except OperatorError:
         # It does not listen yet; the caller looks whether it lives, and at the clock.
         return []
@@ -164,23 +150,21 @@ def hopeless(processes: Sequence[Process], restarts_before: Mapping[str, int]) -
     return None
 
 
-def _refuse_failed(settings: Settings, process: Process | None) -> None:
-    if supervisor.alive(settings) is None:
-        raise OperatorError(
-            "The supervisor ended by itself:\n" + tail(settings, "supervisor", _TAIL_LINES)
-        )
+def _refuse_failed(mode: Mode, process: Process | None) -> None:
+    if not mode.is_up():
+        raise OperatorError("The supervisor ended by itself:\n" + mode.tail(None, _TAIL_LINES))
     if process is not None:
         raise OperatorError(
             f"{process.name} does not start (exit code {process.exit_code}). Its log ends:\n"
-            + tail(settings, process.stage, _TAIL_LINES)
+            + mode.tail(process, _TAIL_LINES)
         )
 
 
-def _late(settings: Settings, process: Process | None) -> OperatorError:
-    name, log = (process.name, process.stage) if process else ("The supervisor", "supervisor")
+def _late(mode: Mode, process: Process | None) -> OperatorError:
+    name = process.name if process else "The supervisor"
     return OperatorError(
         f"{name} is not ready after {_READY_TIMEOUT_S:.0f} s. Its log ends:\n"
-        + tail(settings, log, _TAIL_LINES)
+        + mode.tail(process, _TAIL_LINES)
     )
 
 

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     health: HealthSettings = Field(default_factory=HealthSettings)
     host: str = "127.0.0.1"
     port: int = Field(default=7401, ge=0, le=65_535)
+    # Where a container's port is published, which itself listens on all of its addresses.
+    published_on: str = ""
     # `tenant=key`, separated by commas; a key sees its tenant only. Empty: open, on loopback only.
     api_keys: SecretStr = SecretStr("")
     database_url: SecretStr = Field(default=..., validation_alias="DATABASE_URL")
@@ -33,9 +35,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
-        if not read_keys(self.api_keys) and not _is_loopback(self.host):
+        reached_at = self.published_on or self.host
+        if not read_keys(self.api_keys) and not _is_loopback(reached_at):
             raise ValueError(
-                f"GLASS_API_KEYS must be set to listen on {self.host}, or use 127.0.0.1"
+                f"GLASS_API_KEYS must be set to listen on {reached_at}, or use 127.0.0.1"
             )
         return self
 

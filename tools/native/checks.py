@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tools.env import REPOSITORY
@@ -53,9 +54,9 @@ def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> None
         raise OperatorError(f"This is Python {have}; install Python 3.11 or newer.")
 
 
-def check_ports(settings: Settings) -> None:
+def check_ports(settings: Settings, names: Iterable[str] = PORT_OFFSETS) -> None:
     """Raise `OperatorError` naming every port of the stack that somebody else holds."""
-    busy = [f"{settings.port(name)} ({name})" for name in PORT_OFFSETS if not _free(settings, name)]
+    busy = [f"{settings.port(name)} ({name})" for name in names if not _free(settings, name)]
     if busy:
         raise OperatorError(
             f"Another program holds port {', '.join(busy)}; stop it, or choose other ports "

@@ -6,24 +6,15 @@ import http.client
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.native import sockets
 from tools.native.settings import Settings
-from tools.native.supervisor import Process
+from tools.process import Process, Said
 
 # A stage that does not answer in this time does not turn its event loop.
 _PATIENCE_S = 2.0
 _AT_ONCE_MAX = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One word, and why it is not "ready"."""
-
-    status: str
-    reasons: tuple[str, ...] = ()
 
 
 def ask(settings: Settings, processes: Iterable[Process]) -> dict[str, Said]:

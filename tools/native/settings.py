@@ -29,7 +29,7 @@ PORT_OFFSETS = {
     "kafka-proxy": 11,
 }
 _PORT_MAX = 65_535
-_MODES = ("native",)
+_MODES = ("compose", "native")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Settings:
     state: Path
     cache: Path
     port_base: int = PORT_BASE
+    # `compose`, `native`, or empty for the one that fits the machine.
+    mode: str = ""
 
     def port(self, name: str) -> int:
         """Return the port of `name`, one of `PORT_OFFSETS`."""
@@ -77,13 +79,15 @@ class Settings:
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings. Raises `OperatorError` naming the variable that is wrong."""
-    mode = environ.get("MODE") or "native"
-    if mode not in _MODES:
-        raise OperatorError(f"MODE={mode!r} is not known; use MODE=native, or leave it out.")
+    mode = environ.get("MODE", "")
+    if mode and mode not in _MODES:
+        known = " or ".join(f"MODE={name}" for name in _MODES)
+        raise OperatorError(f"MODE={mode!r} is not known; use {known}, or leave it out.")
     return Settings(
         state=env.state_dir(environ),
         cache=cache_dir(environ),
         port_base=_port_base(environ),
+        mode=mode,
     )
 
 

@@ -145,6 +145,11 @@ def _otlp_endpoint(settings: Settings, shell: Mapping[str, str]) -> str:
     wish = shell.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     if wish and not _is_of_a_stack(wish, shell.get("JAEGER_URL", "")):
         return wish
+    return own_otlp_endpoint(settings)
+
+
+def own_otlp_endpoint(settings: Settings) -> str:
+    """Return where the Jaeger of this stack takes spans."""
     return f"http://{HOST}:{settings.port('otlp-grpc')}"
 
 

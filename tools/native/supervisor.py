@@ -12,7 +12,6 @@ import subprocess
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tools.errors import OperatorError
 from tools.native import locks, sockets, sweep
 from tools.native.settings import Settings
 from tools.native.wheels import DEPLOY
+from tools.process import Process
 
 _TIMEOUT_S = 5.0
 _LOCK_TIMEOUT_S = 5.0
@@ -31,47 +31,6 @@ _SCALE_TIMEOUT_S = 60.0
 # Longer than the limits of a stage and of what it stands on, which is stopped after it.
 _STOP_TIMEOUT_S = 60.0
 _REPLICA = re.compile(r"^(?P<stage>[a-z]+)(?:-(?P<replica>\d+))?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One replica of one process, as the supervisor sees it."""
-
-    name: str
-    stage: str
-    replica: int
-    status: str
-    is_healthy: bool
-    pid: int | None
-    restarts: int
-    exit_code: int
-
-    @property
-    def state(self) -> str:
-        """One word for an operator."""
-        if self.status == "Running":
-            return "ready" if self.is_healthy else "starting"
-        if self.status == "Completed":
-            return "done" if self.exit_code == 0 else "failed"
-        names = {"Error": "failed", "Skipped": "waiting", "Terminating": "stopping"}
-        return names.get(self.status, self.status.lower())
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it does what it is there for, or has done it."""
-        return self.state in {"ready", "done"}
-
-
-_ORDER = (
-    *("kafka", "postgres", "jaeger", "topics"),
-    *("ingest", "normalize", "decorate", "sink", "glass"),
-)
-
-
-def order(process: Process) -> tuple[int, int]:
-    """Sort processes as the flow goes: what the stages stand on, then the stages."""
-    place = _ORDER.index(process.stage) if process.stage in _ORDER else len(_ORDER)
-    return place, process.replica
 
 
 def start(settings: Settings, program: Path, environ: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from tools.down import down
 from tools.errors import OperatorError
 from tools.native import settings as native_settings, stack
 from tools.native.settings import Settings
-from tools.native.supervisor import Process
+from tools.process import Process
 from tools.up import alone, hopeless, refuse_other_ports
 
 

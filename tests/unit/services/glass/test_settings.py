@@ -22,6 +22,16 @@ def test_without_keys_it_does_not_listen_elsewhere(host: str) -> None:
         settings(host=host)
 
 
+def test_without_keys_a_container_is_published_on_loopback_only() -> None:
+    everywhere = "0.0.0.0"  # noqa: S104
+
+    assert settings(host=everywhere, published_on="127.0.0.1").host == everywhere
+    with pytest.raises(
+        ValidationError, match=r"GLASS_API_KEYS must be set to listen on 192\.0\.2\.1"
+    ):
+        settings(host=everywhere, published_on="192.0.2.1")
+
+
 def test_with_keys_it_listens_anywhere() -> None:
     chosen = settings(host="0.0.0.0", api_keys="default=one, acme=two,acme=three")  # noqa: S104
 

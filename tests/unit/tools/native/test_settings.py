@@ -35,9 +35,13 @@ def test_a_base_that_is_no_port_is_refused_by_its_name(base: str) -> None:
         read({"TTG_PORT_BASE": base})
 
 
-def test_a_mode_that_is_not_known_is_refused_with_the_one_that_is() -> None:
-    assert read({"MODE": "native"}) == read({"MODE": ""}) == read({})
-    with pytest.raises(OperatorError, match="use MODE=native"):
+def test_a_mode_that_is_not_known_is_refused_with_those_that_are() -> None:
+    assert [read({"MODE": name}).mode for name in ("native", "compose", "")] == [
+        "native",
+        "compose",
+        "",
+    ]
+    with pytest.raises(OperatorError, match="use MODE=compose or MODE=native"):
         read({"MODE": "cloud"})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.logs import Reader
+from tools.native.follow import Reader
 
 
 @pytest.fixture

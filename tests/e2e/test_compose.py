@@ -1,0 +1,170 @@
+"""The stack in containers: who they run as, what they can reach, and what survives their death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.topology import PIPELINE
+from tests.e2e.test_load import UNDER_LOAD_S, assert_whole, end, load
+from tests.stack import Stack, eventually, free_port_base, run_ttg
+from tools.compose import engine
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+
+STAGES = [*(hop.stage for hop in PIPELINE), "glass"]
+UP_AGAIN_S = 60.0
+
+composed = pytest.mark.skipif(
+    os.environ.get("MODE") == "native" or not (engine.answers() and engine.composes()),
+    reason="no container engine with `docker compose` answers",
+)
+
+
+def docker(*words: str) -> str:
+    asked = subprocess.run(  # noqa: S603
+        ["docker", *words],  # noqa: S607
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return asked.stdout
+
+
+def project(stack: Stack) -> str:
+    text = (stack.state_dir / "config" / "compose.env").read_text()
+    return text.split("COMPOSE_PROJECT_NAME='", 1)[1].split("'", 1)[0]
+
+
+def containers(name: str) -> dict[str, dict[str, Any]]:
+    """What the engine says of each container of a project, by its service."""
+    label = f"label=com.docker.compose.project={name}"
+    found = docker("ps", "--all", "--quiet", "--filter", label).split()
+    entries = json.loads(docker("inspect", *found)) if found else []
+    return {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in entries}
+
+
+def kernel(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+@composed
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_nobody_can_do_nothing_and_writes_nowhere(stack: Stack, stage: str) -> None:
+    found = containers(project(stack))[stage]
+    status = kernel(found["State"]["Pid"])
+
+    assert status["Uid"].split() == ["10001"] * 4
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd")} == {0}
+    assert status["NoNewPrivs"] == "1"
+    assert found["HostConfig"]["ReadonlyRootfs"]
+    assert found["HostConfig"]["Memory"] > 0
+
+
+@composed
+def test_what_the_stages_stand_on_has_no_capability_and_is_not_root(stack: Stack) -> None:
+    for service in ("kafka", "postgres", "jaeger"):
+        status = kernel(containers(project(stack))[service]["State"]["Pid"])
+
+        assert "0" not in status["Uid"].split()
+        assert int(status["CapBnd"], 16) == 0
+
+
+@composed
+def test_every_port_is_on_the_loopback_interface(stack: Stack) -> None:
+    bound = [
+        (binding["HostIp"], int(binding["HostPort"]))
+        for entry in containers(project(stack)).values()
+        for bindings in entry["NetworkSettings"]["Ports"].values()
+        for binding in bindings or ()
+    ]
+
+    assert {address for address, _ in bound} == {"127.0.0.1"}
+    assert {port for _, port in bound} <= set(range(stack.port_base, stack.port_base + 11))
+
+
+@composed
+@pytest.mark.parametrize("service", ["kafka", "postgres"])
+def test_killing_what_the_stages_stand_on_loses_and_doubles_nothing(
+    stack: Stack, service: str
+) -> None:
+    before = stack.pids(service)[0]
+    with load(stack) as sending:
+        time.sleep(UNDER_LOAD_S)
+        os.kill(before, signal.SIGKILL)
+        eventually(lambda: stack.pids(service).get(0, before) != before, UP_AGAIN_S)
+        time.sleep(2 * UNDER_LOAD_S)
+        report = end(sending)
+
+    assert (report["missing"], report["doubled"]) == (0, 0)
+    assert report["accepted"] > 0
+    eventually(lambda: all(p["state"] in {"ready", "done"} for p in stack.processes()), UP_AGAIN_S)
+    assert_whole_again(stack)
+
+
+def assert_whole_again(stack: Stack) -> None:
+    with load(stack, duration_s=3) as sending:
+        printed, _ = sending.communicate(timeout=60)
+    assert_whole(json.loads(printed[printed.index("{") :]))
+
+
+@contextmanager
+def without(image: str) -> Iterator[None]:
+    """Hide an image under another name."""
+    docker("tag", image, "hidden:for-a-test")
+    docker("rmi", "--no-prune", image)
+    try:
+        yield
+    finally:
+        docker("tag", "hidden:for-a-test", image)
+        docker("rmi", "--no-prune", "hidden:for-a-test")
+
+
+@composed
+def test_an_image_that_cannot_be_pulled_is_named_with_the_remedy(stack: Stack) -> None:
+    other = stack.state_dir.parent / "pulled"
+    image = containers(project(stack))["jaeger"]["Config"]["Image"]
+
+    with without(image):
+        up = run_ttg(other, free_port_base(), "up")
+    assert up.returncode == 1
+    assert "Check that the registry of the images can be reached" in up.stderr
+    assert "jaeger" in up.stderr
+    assert "Traceback" not in up.stderr
+    run_ttg(other, stack.port_base, "clean")
+
+
+@composed
+def test_a_start_that_fails_takes_down_what_it_has_started(stack: Stack) -> None:
+    other = stack.state_dir.parent / "half"
+
+    up = run_ttg(other, free_port_base(), "up", SINK_TRANSACTION_EVENTS_MAX="none")
+    assert up.returncode == 1
+    assert "sink" in up.stderr
+    assert "transaction_events_max" in up.stderr
+    assert not (other / "env").exists()
+    left = docker("ps", "--all", "--format", "{{.Names}}")
+    assert {name.rsplit("-", 2)[0] for name in left.split()} == {project(stack)}
+    run_ttg(other, stack.port_base, "clean")
+
+
+def test_without_an_engine_the_other_mode_is_named(tmp_path: Path) -> None:
+    nowhere = f"unix://{tmp_path}/no.sock"
+
+    up = run_ttg(tmp_path / "state", free_port_base(), "up", MODE="compose", DOCKER_HOST=nowhere)
+    assert up.returncode == 1
+    assert "No container engine answers" in up.stderr
+    assert "MODE=native" in up.stderr
+    assert "Traceback" not in up.stderr
+    assert not (tmp_path / "state" / "env").exists()

@@ -1,0 +1,105 @@
+"""The files of a composed stack: private, complete, and made from what native mode reads."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tools import env
+from tools.compose import layout
+from tools.errors import OperatorError
+from tools.native import stack
+from tools.native.settings import Settings
+from tools.native.wheels import DEPLOY as NATIVE
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = Settings(tmp_path / "state", tmp_path / "cache", 9_400)
+    settings.config.mkdir(parents=True)
+    return settings
+
+
+def lay_down(settings: Settings, **shell: str) -> dict[str, str]:
+    reached = stack.reached(settings, "key", "password", shell)
+    layout.lay_down(settings, "password", reached, shell)
+    lines = layout.variables(settings).read_text().splitlines()
+    return {name: text.strip("'") for name, text in (line.split("=", 1) for line in lines)}
+
+
+def test_each_stack_is_a_project_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    other = Settings(tmp_path / "other", settings.cache)
+
+    assert layout.project(settings) == layout.project(settings)
+    assert layout.project(settings) != layout.project(other)
+
+
+def test_the_variables_name_the_ports_of_the_stack(settings: Settings) -> None:
+    written = lay_down(settings)
+
+    assert (written["TTG_PORT_INGEST"], written["TTG_PORT_OTLP_GRPC"]) == ("9400", "9404")
+    assert "TTG_PORT_KAFKA_CONTROLLER" not in written
+
+
+def test_only_their_owner_reads_the_files_with_secrets(settings: Settings) -> None:
+    lay_down(settings)
+
+    for path in (layout.variables(settings), settings.config / "stages.env"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_containers_read_native_modes_own_files(settings: Settings) -> None:
+    lay_down(settings)
+
+    for name in ("jaeger.yaml", "postgresql.conf"):
+        copied = settings.config / name
+        assert copied.read_text() == (NATIVE / name).read_text()
+        assert stat.S_IMODE(copied.stat().st_mode) == 0o644
+    assert "auto.create.topics.enable=false" in (settings.config / "kafka.properties").read_text()
+
+
+def test_the_shells_variables_reach_the_stages_as_they_are(settings: Settings) -> None:
+    lay_down(settings, TRACE_SHAPE="chain", SINK_X="a '$b' \"c\"", HOME="/root", OTEL_X="1")
+
+    stages = (settings.config / "stages.env").read_text()
+    assert stages == "OTEL_X=1\nSINK_X=a '$b' \"c\"\nTRACE_SHAPE=chain\n"
+
+
+def test_a_quote_in_a_key_does_not_end_it(settings: Settings) -> None:
+    written = lay_down(settings, INGEST_API_KEYS="acme=it's")
+
+    assert written["TTG_API_KEYS"] == r"acme=it\'s,default=key"
+
+
+def test_a_variable_of_several_lines_is_refused_by_its_name(settings: Settings) -> None:
+    with pytest.raises(OperatorError, match="OTEL_X has more than one line"):
+        lay_down(settings, OTEL_X="one\ntwo")
+
+
+def files(written: dict[str, str]) -> list[str]:
+    return [Path(path).name for path in written["COMPOSE_FILE"].split(":")]
+
+
+def test_layers_add_up_to_what_the_shell_asks_for(settings: Settings, tmp_path: Path) -> None:
+    entities = tmp_path / "ours.json"
+    elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example"}
+    own = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9404"}
+
+    assert files(lay_down(settings)) == files(lay_down(settings, **own)) == ["compose.yaml"]
+    assert files(lay_down(settings, **elsewhere)) == ["compose.yaml", "new-relic.yaml"]
+    written = lay_down(settings, DECORATE_ENTITIES=str(entities))
+    assert files(written) == ["compose.yaml", "entities.yaml"]
+    assert written["TTG_ENTITIES"] == "/entities/ours.json"
+    assert written["TTG_ENTITIES_FOLDER"] == str(tmp_path)
+    assert files(lay_down(settings, DECORATE_ENTITIES="table")) == ["compose.yaml"]
+
+
+def test_a_container_finds_the_stack_inside_its_network(settings: Settings) -> None:
+    lay_down(settings)
+
+    inside = env.parse((settings.config / "inside" / "env").read_text())
+    assert inside.kafka_bootstrap_servers == "kafka:19092"
+    assert inside.api_key == "key"
+    assert "127.0.0.1" not in env.render(inside)

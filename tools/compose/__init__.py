@@ -1,0 +1,1 @@
+"""The Compose mode: every part of the stack as a container of one project."""

@@ -1,0 +1,134 @@
+"""The Compose mode as the commands see it: containers of one project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from tools.compose import containers, engine, layout
+from tools.env import StackEnv
+from tools.errors import OperatorError
+from tools.native import checks, secret, stack
+from tools.native.commands import Run, output
+from tools.native.logfiles import pretty
+from tools.native.settings import Settings
+from tools.process import Process, Said, order
+from tools.progress import Step
+
+_PULL = (
+    "Check that the registry of the images can be reached and has them (`docker pull` says why "
+    "not), or use MODE=native, which needs no image."
+)
+_BUILD = (
+    "If its base image could not be pulled or a package not be fetched, check that the registries "
+    "can be reached, or use MODE=native. If there was no space, make room on the engine's disk."
+)
+_TAIL_LINES = 15
+_LOGS = "See `make ps` and `make logs`."
+
+
+@dataclass(slots=True)
+class ComposeMode:
+    """Official images of Kafka, Jaeger and PostgreSQL, and one of ours for every stage."""
+
+    settings: Settings
+    name: str = "compose"
+
+    def check(self) -> None:
+        engine.require()
+        checks.check_ports(self.settings, layout.PUBLISHED)
+        checks.check_folder(self.settings.state, 0, "TTG_STATE_DIR")
+
+    def is_up(self) -> bool:
+        return bool(containers.ids(self._project))
+
+    def prepare(self, shell: Mapping[str, str]) -> StackEnv:
+        key, _ = secret.of(self.settings.secrets, "api-key")
+        password, _ = secret.of(self.settings.secrets, "postgres-password")
+        reached = stack.reached(self.settings, key, password, shell)
+        layout.lay_down(self.settings, password, reached, shell)
+        with Step("Fetching images") as step:
+            pull = ("pull", "--policy", "missing", "--ignore-buildable")
+            self._compose(_PULL, *pull)(step.update)
+        with Step("Building the image of the stages") as step:
+            self._compose(_BUILD, "build")(step.update)
+        return reached
+
+    def start(self, reached: StackEnv, shell: Mapping[str, str]) -> None:
+        try:
+            with Step("Starting containers") as step:
+                self._compose(_LOGS, "up", "--detach", "--no-build")(step.update)
+        except OperatorError as error:
+            raise OperatorError(self._why(error)) from error
+
+    def processes(self) -> list[Process]:
+        return containers.processes(self._project)
+
+    def said(self, processes: Sequence[Process]) -> Mapping[str, Said]:
+        # The engine's own health checks are in the state of each container.
+        return {}
+
+    def restart(self, process: Process) -> None:
+        Run(["docker", "start", process.name], remedy=_LOGS)()
+
+    def scale(self, stage: str, replicas: int) -> None:
+        wanted = ("--no-deps", "--no-recreate", "--no-build", "--scale", f"{stage}={replicas}")
+        self._compose(_LOGS, "up", "--detach", *wanted, stage)()
+
+    def tail(self, process: Process | None, lines: int) -> str:
+        if process is None:
+            return "(no log)"
+        said = output(["docker", "logs", "--tail", str(lines), process.name])
+        return "\n".join(f"  {pretty(line)}" for line in said.splitlines()) or "(an empty log)"
+
+    def logs(self, stage: str, lines: int, *, follow: bool) -> None:
+        engine.require()
+        words = ["logs", "--no-color", "--tail", str(lines), *(["--follow"] if follow else [])]
+        command = self._words(*words, *([stage] if stage else []))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as printing:  # noqa: S603
+            assert printing.stdout is not None
+            for line in printing.stdout:
+                sys.stdout.write(containers.shown(line.rstrip("\n")) + "\n")
+                sys.stdout.flush()
+        if printing.returncode:
+            raise OperatorError(f"There is no log of {stage!r}; see `make ps`.")
+
+    def stop(self) -> bool:
+        engine.require()
+        was_up = self.is_up()
+        with Step("Stopping") if was_up else nullcontext():
+            self._compose(_LOGS, "down", "--remove-orphans")()
+        return was_up
+
+    def forget(self) -> None:
+        if layout.variables(self.settings).is_file():
+            engine.require()
+            self._compose(_LOGS, "down", "--remove-orphans", "--volumes")()
+
+    def _why(self, error: OperatorError) -> str:
+        """Say which container did not start, and how its log ends, as long as it is there."""
+        for one in sorted(self.processes(), key=order):
+            if not one.is_ready and one.state != "pending":
+                return (
+                    f"{one.name} is {one.state} (exit code {one.exit_code}). Its log ends:\n"
+                    + self.tail(one, _TAIL_LINES)
+                )
+        return str(error)
+
+    @property
+    def _project(self) -> str:
+        return layout.project(self.settings)
+
+    def _words(self, *words: str) -> list[str]:
+        variables = str(layout.variables(self.settings))
+        return ["docker", "compose", "--env-file", variables, "--progress", "plain", *words]
+
+    def _compose(self, remedy: str, *words: str) -> Run:
+        # The file says which project this is, whatever the shell's own says.
+        held = {name for name in os.environ if name.startswith(("COMPOSE_", "TTG_"))}
+        environ = {name: text for name, text in os.environ.items() if name not in held}
+        return Run(self._words(*words), remedy=remedy, environ=environ)
