@@ -33,8 +33,28 @@ _ACCEPTED_A_ROUND = 32
 _CONNECTIONS_ASIDE_MAX = 64
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling, which would end the process before the flush."""
+# uvicorn as a guest: the loop, the logs and the end of the process are not its own.
+_AS_A_GUEST: dict[str, Any] = {
+    "interface": "asgi3",
+    "loop": "none",
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+}
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process before the flush.
+
+    `on_up` is called once it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_up: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_up = on_up
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -42,7 +62,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        structlog.get_logger().info("ready", host=self.config.host, port=self.config.port)
+        self._on_up()
 
 
 async def serve(
@@ -60,40 +80,36 @@ async def serve(
     """
     listening = bound(host, port)
     gate = Gate(limits or Limits())
-    server = _Server(
+    server = _Quiet(
         uvicorn.Config(
             cast("Any", app),
-            host=host,
-            port=port,
             http=guarded(gate),
-            interface="asgi3",
-            loop="none",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
             backlog=_BACKLOG,
             # The guard's own limits come first.
             timeout_keep_alive=int(gate.limits.idle_timeout_s) + 1,
             timeout_graceful_shutdown=_GRACE_S,
-        )
+            **_AS_A_GUEST,
+        ),
+        lambda: structlog.get_logger().info("ready", host=host, port=port),
     )
     doors = [listening, *(listening.dup() for _ in range(_ACCEPTED_A_ROUND - 1))]
     running = asyncio.create_task(server.serve(sockets=doors))
     stopping = asyncio.create_task(stop.wait())
     sweeping = asyncio.create_task(sweep_for_ever(server.server_state))
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    # Without the sweep there are no time limits, so its error is the server's.
+    watched = {running, sweeping}
+    await asyncio.wait({*watched, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     gate.is_draining = True
     # Whoever sends the requests here learns of it by the answers, and by readiness.
-    await asyncio.wait({running}, timeout=notice_s)
+    await asyncio.wait(watched, timeout=notice_s, return_when=asyncio.FIRST_COMPLETED)
     gate.is_closed = True
-    await asyncio.wait({running}, timeout=_LATE_S)
+    await asyncio.wait(watched, timeout=_LATE_S, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     try:
         await running
+        if sweeping.done():
+            sweeping.result()
     finally:
         sweeping.cancel()
 
@@ -110,43 +126,24 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Aside(uvicorn.Server):
-    """uvicorn beside what a process is there for: it neither ends it nor calls it ready."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-
 @contextlib.asynccontextmanager
 async def serving(app: Application, sockets: list[socket.socket]) -> AsyncGenerator[None]:
     """Serve on sockets that are bound, until the end of the block; what still runs is cut off."""
-    server = _Aside(
+    is_up = asyncio.Event()
+    server = _Quiet(
         uvicorn.Config(
             cast("Any", app),
             http="httptools",
-            loop="none",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
             limit_concurrency=_CONNECTIONS_ASIDE_MAX,
             timeout_graceful_shutdown=1,
-        )
+            **_AS_A_GUEST,
+        ),
+        is_up.set,
     )
     running = asyncio.create_task(server.serve(sockets=sockets))
-    running.add_done_callback(lambda _done: server.is_up.set())
+    running.add_done_callback(lambda _done: is_up.set())
     try:
-        await server.is_up.wait()
+        await is_up.wait()
         yield
     finally:
         server.should_exit = True

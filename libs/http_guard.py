@@ -17,6 +17,7 @@ from typing import Any, ClassVar, cast
 
 import httptools
 import msgspec
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -28,6 +29,8 @@ SWEEP_S = 0.5
 _LINGER_S = 2.0
 # Files and sockets of the process that are no client's.
 _RESERVED_FILES = 64
+# Around a name and a value: `: ` and the end of the line.
+_FIELD_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,15 @@ class Gate:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # Past this nobody is even told: the process has no more files.
-        self.sockets_max = max(files - _RESERVED_FILES, 2)
+        self.sockets_max = max(_files_for(2 * limits.connections_max) - _RESERVED_FILES, 2)
         self.connections_max = min(limits.connections_max, self.sockets_max // 2)
+        if self.connections_max < limits.connections_max:
+            structlog.get_logger().warning(
+                "too few files for the connections; raise the hard limit (ulimit -Hn)",
+                connections=self.connections_max,
+                connections_max=limits.connections_max,
+            )
         # Answers end their connections; health may say so meanwhile.
         self.is_draining = False
         # Nothing new is taken.
@@ -109,6 +117,19 @@ class Gate:
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append((b"retry-after", b"%d" % self.limits.retry_after_s))
         return body, headers
+
+
+def _files_for(sockets: int) -> int:
+    """Let the process open as many files as the sockets need, or may have; gives its limit."""
+    wanted = sockets + _RESERVED_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft >= wanted:
+        return soft
+    may_have = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (may_have, hard))
+    return may_have
 
 
 class _Answering:
@@ -147,6 +168,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._answering = cast("asyncio.Transport", _Answering(self))
         self._requests = 0
         self._head_bytes = 0
+        self._head_raw_bytes = 0
         self._framing_bytes = 0
         self._discarded_bytes = 0
         self._enter(Phase.SILENT)
@@ -185,13 +207,14 @@ class GuardedProtocol(HttpToolsProtocol):
     def _check_raw(self, size_bytes: int) -> None:
         """Count what the parser holds or swallows, within one head or one body."""
         if self._phase is Phase.HEAD:
-            self._count_head(size_bytes)
+            # What it holds of a field is not in `_head_bytes` yet, what it has told is in both.
+            self._head_raw_bytes += size_bytes
+            self._check_head()
         elif self._framing_bytes > self.gate.limits.framing_bytes_max:
             raise Refusal(HTTPStatus.BAD_REQUEST, "the body is chunked into too little in too much")
 
-    def _count_head(self, size_bytes: int) -> None:
-        self._head_bytes += size_bytes
-        if self._head_bytes > self.gate.limits.head_bytes_max:
+    def _check_head(self) -> None:
+        if max(self._head_bytes, self._head_raw_bytes) > self.gate.limits.head_bytes_max:
             limit = self.gate.limits.head_bytes_max
             raise Refusal(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head is larger than {limit} bytes"
@@ -200,12 +223,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._head_raw_bytes = 0
         self._enter(Phase.HEAD)
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the path."""
         super().on_url(url)
+        self._head_bytes += len(url)
         if len(self.url) > self.gate.limits.url_bytes_max:
             limit = self.gate.limits.url_bytes_max
             raise Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"the path is longer than {limit} bytes")
@@ -215,7 +239,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is not Phase.HEAD:
             return
         super().on_header(name, value)
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
         if len(self.headers) > self.gate.limits.head_fields_max:
             limit = self.gate.limits.head_fields_max
             raise Refusal(
@@ -227,7 +251,7 @@ class GuardedProtocol(HttpToolsProtocol):
         assert self.parser is not None
         self._framing_bytes = self._discarded_bytes = 0
         self._requests += 1
-        self._count_head(0)
+        self._check_head()
         if self.parser.get_http_version() == "1.1":
             hosts = [name for name, _ in self.headers].count(b"host")
             if hosts != 1:

@@ -38,6 +38,7 @@ class Intake:
     total: int
     parts: list[Part]
     ordering_key: bytes | None = None
+    body_bytes: int = 0
     handed_us: int = 0
     send_ids: list[int] = field(default_factory=list[int])
 
@@ -98,7 +99,7 @@ def cut(events: Sequence[SentEvent], settings: Settings) -> list[Part]:
 
 
 class Held:
-    """The bytes of one body that is being read."""
+    """The bytes of one body that is read or waits to be checked."""
 
     def __init__(self, aggregator: Aggregator) -> None:
         self._aggregator = aggregator
@@ -160,7 +161,7 @@ class Aggregator:
 
     @contextmanager
     def reading(self) -> Generator[Held]:
-        """Hold what is read of a body, so that it counts before it is a request."""
+        """Hold what is read of a body, so that it counts until it is in `add`."""
         held = Held(self)
         try:
             yield held

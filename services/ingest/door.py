@@ -15,7 +15,7 @@ from libs.kafka import Ack
 from libs.keys import digest, read_keys
 from libs.validation import SentEvent
 from services.ingest import rules
-from services.ingest.aggregate import Aggregator, Intake, cut
+from services.ingest.aggregate import Aggregator, Held, Intake, cut
 from services.ingest.quota import OverQuota, Quotas
 from services.ingest.rounds import Rounds
 from services.ingest.settings import Settings
@@ -90,13 +90,11 @@ class Door:
             has_send_spans=not self._emitter.policy.is_contrib,
         )
         intake: Intake | None = None
-        body = b""
         status = 202
         try:
             tenant = self._check(scope["method"], headers)
             self._check_load(tenant)
-            body = await self._body(headers, receive)
-            intake = await self._admit(request, tenant, headers, body)
+            intake = await self._taken(request, tenant, headers, receive)
             acks = await self._aggregator.add(intake) if intake.parts else []
         except Refused as refused:
             status = refused.status
@@ -109,11 +107,11 @@ class Door:
             await self._answer_unavailable(send, request, error)
             if intake is not None and intake.send_ids:
                 not_sent = str(error) if isinstance(error, NotSent) else ""
-                self._report(intake, 503, len(body), [], not_sent)
+                self._report(intake, 503, [], not_sent)
         else:
             await self._answer_accepted(send, intake)
             request = intake.request
-            self._report(intake, 202, len(body), acks)
+            self._report(intake, 202, acks)
         took_us = max(time.time_ns() // 1000 - received_us, 0)
         self._emitter.meters.answered(status, took_us, request.exemplar)
 
@@ -170,13 +168,25 @@ class Door:
             raise Refused(401, {"error": "the Api-Key is not known"})
         return tenant
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _taken(
+        self,
+        request: tracing.Request,
+        tenant: str,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+    ) -> Intake:
+        """Read and check a body, which counts as buffered until what is left is the intake."""
+        with self._aggregator.reading() as held:
+            body = await self._body(headers, receive, held)
+            return await self._admit(request, tenant, headers, body)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive, held: Held) -> bytes:
         limit = self._settings.body_bytes_max
         length = headers.get(b"content-length", b"")
         declared_bytes = int(length) if length.isdigit() else 0
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
-                body = None if declared_bytes > limit else await self._read(receive, limit)
+                body = None if declared_bytes > limit else await self._read(receive, limit, held)
         except TimeoutError as error:
             raise Refused(408, {"error": "the body did not come in time"}) from error
         if body is None:
@@ -187,23 +197,22 @@ class Door:
             raise Refused(413, {"error": reason}, **closing)
         return body
 
-    async def _read(self, receive: Receive, limit_bytes: int) -> bytes | None:
+    async def _read(self, receive: Receive, limit_bytes: int, held: Held) -> bytes | None:
         """Read a body; `None` as soon as it is larger than the limit."""
         chunks: list[bytes] = []
         size_bytes = 0
         more = True
-        with self._aggregator.reading() as held:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refused(400, {"error": "the client left before the end of the body"})
-                part = message.get("body", b"")
-                size_bytes += len(part)
-                if size_bytes > limit_bytes:
-                    return None
-                held.add(len(part))
-                chunks.append(part)
-                more = message.get("more_body", False)
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, {"error": "the client left before the end of the body"})
+            part = message.get("body", b"")
+            size_bytes += len(part)
+            if size_bytes > limit_bytes:
+                return None
+            held.add(len(part))
+            chunks.append(part)
+            more = message.get("more_body", False)
         return b"".join(chunks)
 
     async def _admit(
@@ -214,7 +223,6 @@ class Door:
         body: bytes,
     ) -> Intake:
         self._quotas.take(tenant, requests=1, bytes=len(body))
-        self._aggregator.check_room(len(body))
         async with self._rounds.turn():
             events = self._parsed(body, headers.get(b"content-type", b"").decode("latin-1"))
             try:
@@ -226,7 +234,8 @@ class Door:
         if parts:
             tracestate = headers.get(b"tracestate", b"").decode("latin-1")
             request = self._sampler.sample(request, tenant, tracestate)
-        return Intake(request, tenant, len(events), parts, headers.get(b"ordering-key"))
+        key = headers.get(b"ordering-key")
+        return Intake(request, tenant, len(events), parts, key, body_bytes=len(body))
 
     def _parsed(self, body: bytes, content_type: str) -> list[SentEvent]:
         try:
@@ -246,9 +255,7 @@ class Door:
             }
             raise Refused(422, answer) from error
 
-    def _report(
-        self, intake: Intake, status: int, body_bytes: int, acks: list[Ack], not_sent: str = ""
-    ) -> None:
+    def _report(self, intake: Intake, status: int, acks: list[Ack], not_sent: str = "") -> None:
         """Emit the first spans of a sampled waterfall; without acks the sends have failed.
 
         With the reason why nothing was sent, it ends here.
@@ -259,7 +266,7 @@ class Door:
         answer = tracing.Answer(
             status=status,
             ended_us=now_us,
-            body_bytes=body_bytes,
+            body_bytes=intake.body_bytes,
             events=intake.total,
             tenant=intake.tenant,
             error_type="" if status == 202 else str(status),

@@ -40,7 +40,7 @@ class Settings(StageSettings):
     record_events_max: int = Field(default=1_000, ge=1)
     record_bytes_max: int = Field(default=524_288, ge=1_024)
 
-    # Accepted into memory but not yet acknowledged; past it a request gets 503.
+    # Read into memory and not yet acknowledged; past it a request gets 503.
     buffered_bytes_max: int = Field(default=67_108_864, ge=1_024)
     # No ack after this: 503, and the client may send the same ids again.
     ack_timeout_s: float = Field(default=10.0, gt=0)

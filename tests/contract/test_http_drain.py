@@ -6,7 +6,10 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from tests.http_server import GET, POST, QUICK, serving, statuses
+import pytest
+
+from libs.http_guard import GuardedProtocol
+from tests.http_server import GET, POST, QUICK, SEEN_LIMIT_S, serving, statuses
 
 
 async def test_past_the_connections_the_answer_is_503_with_a_time_and_health_is_answered() -> None:
@@ -59,3 +62,15 @@ async def test_what_is_on_its_way_when_the_drain_begins_is_answered() -> None:
     assert b"retry-after" in late
     for answer in (worked, late):
         assert b"connection: close" in answer
+
+
+async def test_a_server_whose_time_limits_fail_ends_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_connection: GuardedProtocol, _now_s: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(GuardedProtocol, "sweep", fail)
+    with pytest.raises(ZeroDivisionError):
+        async with serving() as server, server.connected() as (reader, _):
+            assert await asyncio.wait_for(reader.read(), SEEN_LIMIT_S) == b""

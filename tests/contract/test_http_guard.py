@@ -153,6 +153,35 @@ async def test_a_head_that_is_too_large_is_431(head: bytes, status: int) -> None
     assert statuses(answer) == [status]
 
 
+@pytest.mark.parametrize("piece_bytes", [1_400, 16_384, 65_536])
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"A: " + b"x" * 30_000 + b"\r\n", 200),
+        (b"".join(b"A: %s\r\n" % (b"x" * 320) for _ in range(95)), 200),
+        (b"A: " + b"x" * 33_000 + b"\r\n", 431),
+        (b"".join(b"A: %s\r\n" % (b"x" * 345) for _ in range(95)), 431),
+    ],
+)
+async def test_the_limit_of_a_head_is_the_same_however_it_is_cut(
+    head: bytes, status: int, piece_bytes: int
+) -> None:
+    sent = b"GET / HTTP/1.1\r\n" + HOST + head + b"\r\n"
+    pieces = [sent[at : at + piece_bytes] for at in range(0, len(sent), piece_bytes)]
+    async with serving(replace(QUICK, head_timeout_s=5.0)) as server:
+        answer = await server.talk(*pieces, pause_s=0.005)
+
+    assert statuses(answer) == [status]
+
+
+async def test_the_path_is_part_of_the_head() -> None:
+    path, rest = b"x" * 8_000, b"A: " + b"x" * 26_000 + b"\r\n"
+    async with serving() as server:
+        answer = await server.talk(b"GET /" + path + b" HTTP/1.1\r\n" + HOST + rest + b"\r\n")
+
+    assert statuses(answer) == [431]
+
+
 async def test_a_path_that_is_too_long_is_414() -> None:
     async with serving() as server:
         answer = await server.talk(b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
+import msgspec
+import pytest
+
+from services.ingest import rounds
 from tests.unit.services.ingest.test_door import EVENT, HEADERS, house
 
 
@@ -49,3 +54,31 @@ async def test_a_request_that_the_drain_cannot_wait_for_is_503_and_told_so_in_it
     assert answer.status == 503
     assert "stopping" in answer.body["error"]
     assert {span.error_type for span in here.spans.spans} == {"503", "timeout"}
+
+
+async def test_bodies_that_wait_for_their_turn_count_as_buffered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds, "ROUND_S", 0.0)
+    body = msgspec.json.encode(EVENT) + b" " * 100_000
+    async with house(buffered_bytes_max=1_000_000) as here:
+        answers = await asyncio.gather(*(here.post(body) for _ in range(50)))
+        after = await here.post(body)
+
+    # One is checked at once, nine have room to wait.
+    assert Counter(answer.status for answer in answers) == {202: 10, 503: 40}
+    assert after.status == 202
+    assert here.aggregator.buffered_bytes == 0
+
+
+async def test_a_request_is_not_counted_both_as_read_and_as_on_its_way() -> None:
+    events = [{**EVENT, "name": "n" * 100}] * 100
+    async with house() as here:
+        await here.post(events)
+        (record,) = here.broker.records("events.raw")
+    size_bytes = len(record.value or b"")
+    async with house(buffered_bytes_max=size_bytes) as here:
+        answer = await here.post(events)
+
+    assert len(msgspec.json.encode(events)) > size_bytes / 2
+    assert answer.status == 202
