@@ -196,7 +196,8 @@ def _json(text: bytes) -> Any:
 def environment(state_dir: Path, port_base: int, **settings: str) -> dict[str, str]:
     """The settings of a stack beside all others."""
     places = {"TTG_STATE_DIR": str(state_dir), "TTG_PORT_BASE": str(port_base)}
-    return {**os.environ, **places, **settings, "NO_COLOR": "1"}
+    # Faults and failpoints are of processes of this machine; who wants containers says so.
+    return {"MODE": "native", **os.environ, **places, **settings, "NO_COLOR": "1"}
 
 
 def run_ttg(

@@ -25,8 +25,8 @@ STAGES = [*(hop.stage for hop in PIPELINE), "glass"]
 UP_AGAIN_S = 60.0
 
 composed = pytest.mark.skipif(
-    os.environ.get("MODE") == "native" or not (engine.answers() and engine.composes()),
-    reason="no container engine with `docker compose` answers",
+    os.environ.get("MODE") != "compose" or not (engine.answers() and engine.composes()),
+    reason="MODE=compose is not set, or no container engine with `docker compose` answers",
 )
 
 

@@ -43,5 +43,5 @@ docker images
 make down
 docker ps --all --quiet | grep -q . && fail "containers are left after make down"
 
-.venv/bin/pytest -q tests/tidy/test_compose.py tests/e2e/test_compose.py tests/e2e/test_waterfall.py \
+MODE=compose .venv/bin/pytest -q tests/tidy/test_compose.py tests/e2e/test_compose.py tests/e2e/test_waterfall.py \
     tests/e2e/test_load.py "$@"
