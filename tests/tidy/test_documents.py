@@ -22,6 +22,7 @@ from services.topology import PIPELINE, TOPICS
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
+TEST = re.compile(r"`(test_\w+)`")
 COMMAND = re.compile(r"^\s*(?:\$ )?make ([a-z-]+)", re.MULTILINE)
 
 
@@ -43,6 +44,15 @@ def test_every_link_leads_to_a_file(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_make_command_exists(document: Path) -> None:
     assert set(COMMAND.findall(document.read_text())) <= targets()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_test_that_is_named_exists(document: Path) -> None:
+    known = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    missing = {name for name in TEST.findall(document.read_text()) if f"def {name}(" not in known}
+
+    assert not missing
 
 
 def test_every_make_target_has_a_line_of_help() -> None:
