@@ -13,6 +13,7 @@ from itertools import count
 from typing import Literal
 
 import asyncpg
+import msgspec
 import pytest
 
 from libs import stage
@@ -304,6 +305,63 @@ async def test_a_commit_without_an_answer_is_found_out_about(
     assert [root.attributes["ttg.events.stored"] for root in spans.roots()] == [3, 2]
     commits = [span.error_type for span in spans.spans if span.name == "COMMIT"]
     assert [bool(error) for error in commits] == [True, False, False]
+
+
+async def test_what_the_second_try_has_just_done_is_not_taken_for_the_first(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    other, thief = Partition(partition.topic, 1), CommitThief("before")
+    async with thief.before(url) as proxied:
+        events, heir = owner(proxied), owner(url)
+        left, thief.left = thief.left, 0
+        for each in (partition, other):
+            await events.claim(each, 0)
+        thief.left = left
+        both = Transaction(rows([batch_of(tenant, 2)]), ends={partition: 1, other: 1})
+        with pytest.raises(Interrupted):
+            await events.write(both)
+        await heir.claim(other, 0)
+
+        with pytest.raises(Fenced) as fenced:
+            await events.write(both)
+        heir.close()
+        events.close()
+
+    assert fenced.value.partitions == {other}
+    assert (await stored(asking, tenant), await kept(asking, partition)) == (0, 0)
+
+
+async def test_a_copy_of_a_record_makes_no_second_letter_and_no_second_root(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    events, spans = owner(url), Emitted()
+    await events.claim(partition, 0)
+    batch = batch_of(tenant, 1)
+    dead = msgspec.structs.replace(batch.events[0], name="no\0text")
+    batch = msgspec.structs.replace(batch, events=[dead])
+
+    for offset in (0, 1):
+        await writer_of(events, spans).work([record_of(partition.topic, batch, offset)])
+    events.close()
+
+    letters = "select count(*) from dead_letter where topic = $1"
+    assert await asking.fetchval(letters, partition.topic) == 1
+    assert len(spans.roots()) == 1
+
+
+async def test_a_position_is_asked_for_again_on_a_new_connection(
+    url: str, tenant: str, partition: Partition
+) -> None:
+    events = owner(url)
+    await events.claim(partition, 0)
+    await events.write(one_event(tenant, partition, 3))
+
+    events.close()
+
+    assert not events.holds(partition)
+    assert await events.claim(partition, 0) == 3
+    assert events.holds(partition)
+    events.close()
 
 
 @pytest.mark.parametrize(("theft", "position"), [("after", 1), ("before", 0)])

@@ -264,6 +264,24 @@ async def test_for_what_is_not_sampled_no_span_is_built(
     assert len(built_spans) == 3
 
 
+async def test_a_record_too_large_to_go_on_is_one_dead_letter_with_the_bad_events_in_it(
+    broker: MemoryBroker, spans: Emitted
+) -> None:
+    batch = request_batch(*["a"] * 60, "bad")
+    came = raw(batch)
+    # Each event grows by its time.
+    broker.record_bytes_max = len(came.value or b"") + 1_000
+    broker.append(came)
+
+    async with running(broker, spans):
+        await until(lambda: len(broker.records("events.raw.dlq")) == 1)
+
+    (letter,) = broker.records("events.raw.dlq")
+    assert letter.value == came.value
+    assert broker.records("events.normalized") == []
+    assert len(spans.roots()) == 1
+
+
 async def test_a_stage_that_exports_nothing_builds_no_span_and_passes_the_context_on(
     broker: MemoryBroker, built_spans: list[str]
 ) -> None:
