@@ -5,86 +5,25 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import count
-from typing import Literal
 
 import asyncpg
 import msgspec
 import pytest
 
-from libs import stage
 from libs.errors import Misconfigured, Unavailable
 from libs.kafka import Partition, Record
-from libs.stage import Failpoints
 from services.sink import store
 from services.sink.claims import Fenced
-from services.sink.rules import rows
-from services.sink.store import Interrupted, Store, Transaction
-from services.sink.write import Writer
+from services.sink.store import Store
+from tests.contract.owners import kept, one_event, owner, stored, writer_of
 from tests.contract.test_store import batch_of, record_of
 from tests.emitted import Emitted
-from tests.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 SETTLE_LIMIT_S = 60.0
-_names = count()
-
-Theft = Literal["after", "before"]
-
-
-@pytest.fixture
-def url(stack: Stack) -> str:
-    return stack.values["DATABASE_URL"]
-
-
-@pytest.fixture
-def tenant() -> str:
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-def partition() -> Partition:
-    return Partition(f"contract.{uuid.uuid4().hex}", 0)
-
-
-@pytest.fixture
-async def asking(url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(url)
-    yield connection
-    await connection.close()
-
-
-def owner(url: str, failpoints: str = "", name: str = "fence") -> Store:
-    return Store(url, f"{name}-{next(_names)}", Failpoints(failpoints))
-
-
-async def stored(asking: asyncpg.Connection[asyncpg.Record], tenant: str) -> int:
-    return await asking.fetchval("select count(*) from event where tenant = $1", tenant)
-
-
-async def kept(asking: asyncpg.Connection[asyncpg.Record], partition: Partition) -> int:
-    return await asking.fetchval(
-        "select next_offset from sink_offset where topic = $1 and part = $2", *partition
-    )
-
-
-def writer_of(events: Store, spans: Emitted) -> Writer:
-    return Writer(
-        events,
-        stage.DeadLetterLimit(stage.DeadLetterSettings()),
-        spans,
-        stage.Replica("sink", 0),
-        transaction_events_max=10,
-    )
-
-
-def one_event(tenant: str, partition: Partition, end: int) -> Transaction:
-    return Transaction(rows([batch_of(tenant, 1)]), ends={partition: end})
 
 
 async def test_a_partition_begins_where_it_is_told_and_goes_on_where_it_was_left(
@@ -221,116 +160,6 @@ async def test_backends_that_are_killed_all_the_time_store_each_event_once(
     assert await kept(asking, partition) == 250
 
 
-class CommitThief:
-    """A proxy that takes away the answer to a COMMIT, or the COMMIT itself, and cuts the line."""
-
-    def __init__(self, theft: Theft, times: int = 1) -> None:
-        self._theft = theft
-        self.left = times
-        self.stolen_at: list[datetime] = []
-        self._writers: list[asyncio.StreamWriter] = []
-
-    @asynccontextmanager
-    async def before(self, url: str) -> AsyncGenerator[str]:
-        """Yield the URL of the database behind the proxy."""
-        place = url.rsplit("@", 1)[1].split("/")[0]
-        self._target = place.split(":")[0], int(place.split(":")[1])
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
-            yield url.replace(place, f"127.0.0.1:{port}")
-        finally:
-            server.close()
-            for writer in self._writers:
-                writer.close()
-                with suppress(ConnectionError):
-                    await writer.wait_closed()
-
-    async def _serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        database, asked = await asyncio.open_connection(*self._target)
-        self._writers += [asked, answers]
-        is_muted = asyncio.Event()
-
-        async def back() -> None:
-            while data := await database.read(65_536):
-                if is_muted.is_set():
-                    break
-                answers.write(data)
-
-        returning = asyncio.create_task(back())
-        with suppress(ConnectionError):
-            while data := await client.read(65_536):
-                is_stolen = b"COMMIT" in data and self.left > 0
-                if is_stolen:
-                    self.left -= 1
-                    is_muted.set()
-                if not is_stolen or self._theft == "after":
-                    asked.write(data)
-                if is_stolen:
-                    if self._theft == "after":
-                        await returning
-                    self.stolen_at.append(datetime.now(UTC))
-                    break
-        returning.cancel()
-        asked.close()
-        answers.close()
-
-
-@pytest.mark.parametrize("theft", ["after", "before"])
-async def test_a_commit_without_an_answer_is_found_out_about(
-    url: str,
-    tenant: str,
-    partition: Partition,
-    asking: asyncpg.Connection[asyncpg.Record],
-    theft: Theft,
-) -> None:
-    """It was stored by the first try, or it was not and the second does: one root, one row each."""
-    thief, spans = CommitThief(theft), Emitted()
-    async with thief.before(url) as proxied:
-        events = owner(proxied)
-        # Without the schema's own transactions in the thief's way.
-        left, thief.left = thief.left, 0
-        await events.claim(partition, 0)
-        thief.left = left
-        writer = writer_of(events, spans)
-
-        await writer.work([record_of(partition.topic, batch_of(tenant, 3))])
-        await writer.work([record_of(partition.topic, batch_of(tenant, 2), 1)])
-        events.close()
-
-    (stolen_at,) = thief.stolen_at
-    first = await asking.fetchval("select min(stored_at) from event where tenant = $1", tenant)
-    assert (first < stolen_at) == (theft == "after")
-    assert (await stored(asking, tenant), await kept(asking, partition)) == (5, 2)
-    assert [root.attributes["ttg.events.stored"] for root in spans.roots()] == [3, 2]
-    commits = [span.error_type for span in spans.spans if span.name == "COMMIT"]
-    assert [bool(error) for error in commits] == [True, False, False]
-
-
-async def test_what_the_second_try_has_just_done_is_not_taken_for_the_first(
-    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
-) -> None:
-    other, thief = Partition(partition.topic, 1), CommitThief("before")
-    async with thief.before(url) as proxied:
-        events, heir = owner(proxied), owner(url)
-        left, thief.left = thief.left, 0
-        for each in (partition, other):
-            await events.claim(each, 0)
-        thief.left = left
-        both = Transaction(rows([batch_of(tenant, 2)]), ends={partition: 1, other: 1})
-        with pytest.raises(Interrupted):
-            await events.write(both)
-        await heir.claim(other, 0)
-
-        with pytest.raises(Fenced) as fenced:
-            await events.write(both)
-        heir.close()
-        events.close()
-
-    assert fenced.value.partitions == {other}
-    assert (await stored(asking, tenant), await kept(asking, partition)) == (0, 0)
-
-
 async def test_a_copy_of_a_record_makes_no_second_letter_and_no_second_root(
     url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
 ) -> None:
@@ -362,27 +191,6 @@ async def test_a_position_is_asked_for_again_on_a_new_connection(
     assert await events.claim(partition, 0) == 3
     assert events.holds(partition)
     events.close()
-
-
-@pytest.mark.parametrize(("theft", "position"), [("after", 1), ("before", 0)])
-async def test_after_a_commit_without_an_answer_the_next_owner_reads_on_where_it_must(
-    url: str, tenant: str, partition: Partition, theft: Theft, position: int
-) -> None:
-    thief, heir = CommitThief(theft), owner(url)
-    async with thief.before(url) as proxied:
-        events = owner(proxied)
-        left, thief.left = thief.left, 0
-        await events.claim(partition, 0)
-        thief.left = left
-        transaction = one_event(tenant, partition, 1)
-        with pytest.raises(Interrupted):
-            await events.write(transaction)
-
-        assert await heir.claim(partition, 0) == position
-        with pytest.raises(Fenced):
-            await events.write(transaction)
-        events.close()
-        heir.close()
 
 
 async def test_a_zombie_in_its_transaction_loses_the_partition_in_time(
