@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from services.topology import DEAD_LETTER_SUFFIX, DECORATE, NORMALIZE, SINK
 AnyBatch = RawBatch | NormalBatch | DecoratedBatch
 # Whose event, and its id: the key of the store.
 Key = tuple[str, str]
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Letter:
         """The traces that died here, each once; maybe none."""
         origins: list[Origin] = self.batch.origins if self.batch else []
         ids = [origin.trace_id for origin in origins] or [self.carried.trace_id]
-        return [trace_id for trace_id in dict.fromkeys(ids) if trace_id]
+        # What a foreign producer wrote there may be anything, and is printed.
+        return [trace_id for trace_id in dict.fromkeys(ids) if _TRACE_ID.fullmatch(trace_id)]
 
     @property
     def carried(self) -> tracing.Carried:

@@ -38,6 +38,12 @@ def test_of_a_value_that_cannot_be_read_the_headers_tell_the_trace() -> None:
     assert (letter.batch, letter.keys, letter.trace_ids) == (None, [], [trace_id])
 
 
+def test_what_is_no_trace_id_is_not_printed_as_one() -> None:
+    hostile = ("traceparent", b"00-\x1b]0;owned\x07" + b"a" * 40)
+
+    assert of_record(record(b"{broken", hostile)).trace_ids == []
+
+
 def test_a_foreign_record_has_the_ids_that_the_stage_would_have_given() -> None:
     value = b'[{"name": "probe", "value": 1}]'
 
