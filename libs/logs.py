@@ -17,7 +17,7 @@ _LIBRARY_LEVELS = {"aiokafka": logging.WARNING, "uvicorn": logging.WARNING}
 
 # While a broker or a collector is away, a library says the same at each of its many attempts.
 _REPEATERS = ("aiokafka", "opentelemetry")
-_REPEATED_AFTER_S = 5.0
+_REPEATED_AFTER_S = 15.0
 _REMEMBERED_MAX = 256
 
 
