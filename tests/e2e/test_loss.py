@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.topology import INGEST, NORMALIZE, PARTITIONS
-from tests.stack import Stack, eventually, roots
+from tests.stack import Stack, eventually, roots, running
 from tests.waterfalls import WATERFALL, span_names, warnings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
@@ -31,6 +33,13 @@ async def delete_all(bootstrap_servers: str, topic: str) -> None:
         )
     finally:
         await client.close()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack of its own that goes on behind a gap, where another one would stop and say so."""
+    with running(tmp_path / "state", KAFKA_ACCEPT_GAP="true") as started:
+        yield started
 
 
 def test_only_the_request_that_was_lost_has_a_trace_without_a_root(stack: Stack) -> None:
