@@ -116,6 +116,24 @@ class Claiming:
             _log.warning("claim put off", reason=repr(error))
             self._put_off()
 
+    async def pass_gap(self, partition: TopicPartition, offset: int) -> None:
+        """Go on behind what the log no longer has. Raises `Gap` unless that is accepted.
+
+        Does nothing while the broker or the store is away: the client says the same again.
+        """
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_ms / 1000):
+                starts = await self._client.beginning_offsets([partition])
+                ends = await self._client.end_offsets([partition])
+            found = await self._in_log(partition, offset, (starts[partition], ends[partition]))
+        except (KafkaError, Unavailable, TimeoutError) as error:
+            _log.warning("gap not looked at yet", reason=repr(error))
+            await asyncio.sleep(_CLAIM_AGAIN_S)
+            return
+        if partition in self._next:
+            self._client.seek(partition, found)
+            self._next[partition] = found
+
     def _put_off(self) -> None:
         wait_s = _CLAIM_AGAIN_S * random.uniform(0.2, 1)  # noqa: S311 - a draw, not a secret.
         self._claim_at_s = time.monotonic() + wait_s

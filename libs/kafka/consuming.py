@@ -132,9 +132,8 @@ class _Consumer(ConsumerRebalanceListener):
         try:
             return await self._client.getmany(timeout_ms=self._settings.poll_timeout_ms)
         except OffsetOutOfRangeError as error:
-            # Claimed again, which finds out what is missing, and stops or accepts it.
-            for partition in error.args[0]:
-                self._claiming.withhold(partition)
+            for partition, offset in error.args[0].items():
+                await self._claiming.pass_gap(partition, offset)
             return {}
         except (RecordTooLargeError, CorruptRecordException) as error:
             raise Unreadable(
