@@ -39,6 +39,7 @@ stage.launch(prone)
 """
 KILL_FETCH = "[one._fetch_task.cancel() for one in gc.get_objects() if type(one) is Fetcher]"
 HANG_FETCH = "Fetcher._proc_fetch_request = lambda *_: asyncio.sleep(3_600)"
+# Three times what the watchdog allows.
 BLOCK_LOOP = "time.sleep(15)"
 
 

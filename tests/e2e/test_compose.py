@@ -104,6 +104,7 @@ def test_killing_what_the_stages_stand_on_loses_and_doubles_nothing(
         time.sleep(UNDER_LOAD_S)
         os.kill(before, signal.SIGKILL)
         eventually(lambda: stack.pids(service).get(0, before) != before, UP_AGAIN_S)
+        # The load goes on, on what has come back.
         time.sleep(2 * UNDER_LOAD_S)
         report = end(sending)
 

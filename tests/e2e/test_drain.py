@@ -34,6 +34,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 HOPS = tuple(hop.stage for hop in PIPELINE if hop.reads)
 REBALANCE_LIMIT_S = 3.0
+# Enough for records of the load to be in every stage.
+UNDER_LOAD_S = 2.0
 OUTAGE_S = 40.0
 # A restarted stage starts Python, joins its group and says so.
 BACK_LIMIT_S = 30.0
@@ -125,10 +127,11 @@ def test_each_stage_leaves_under_load_in_time_and_nothing_is_done_twice(stack: S
         records, (tries, rows) = asyncio.run(written(servers)), asyncio.run(tries_and_rows(url))
         started.callback(lambda: asyncio.run(forget_tries(url)))
         settle = started.enter_context(load(stack))
-        time.sleep(2)
+        # By the clock: what is tested is an end in the midst of a load, also after the one before.
+        time.sleep(UNDER_LOAD_S)
         ends: list[tuple[int, float]] = []
         for one in extra:
-            time.sleep(1.5)
+            time.sleep(UNDER_LOAD_S)
             one.send(signal.SIGTERM)
             ends.append(one.end())
         settle()
@@ -173,6 +176,7 @@ def test_a_terminal_may_close_and_ctrl_c_is_a_drain(stack: Stack) -> None:
     """D5."""
     with ready_replica(stack, "decorate") as one:
         one.send(signal.SIGHUP)
+        # Nothing may happen, and nothing tells when it has not.
         time.sleep(1)
         assert one.is_ready()
         one.send(signal.SIGINT)
@@ -186,8 +190,10 @@ def test_a_short_pause_moves_no_partition(stack: Stack) -> None:
     with ready_replica(stack, "normalize") as one:
         before = one.has_said("partitions assigned")
         one.send(signal.SIGSTOP)
+        # The pause is the fault: half of the session's time-out.
         time.sleep(3)
         one.send(signal.SIGCONT)
+        # Longer than a heartbeat, by which a member learns of a rebalance.
         time.sleep(2)
 
         assert one.is_ready()
@@ -328,7 +334,7 @@ def test_all_stages_are_restarted_one_by_one_under_load(stack: Stack) -> None:
             started.enter_context(ready_replica(stack, stage))
         unrest = Unrest(stack.kafka_bootstrap_servers)
         settle = started.enter_context(load(stack))
-        time.sleep(2)
+        time.sleep(UNDER_LOAD_S)
         unrest.start()
         for stage in (hop.stage for hop in PIPELINE):
             pid = stack.pids(stage)[0]
