@@ -69,6 +69,7 @@ async def consumer(
     client.subscribe([topic], listener=reader)
     try:
         await lifecycle.start(client, settings)
+        hooks.space_fetches(client, settings.fetch_interval_min_ms / 1000)
         yield reader
         await reader.settle()
     finally:
@@ -92,7 +93,6 @@ class _Consumer(ConsumerRebalanceListener):
         self._settings = settings
         self._topic = topic
         self._claiming = Claiming(client, settings, positions)
-        self._commits_wait = positions is None
         self._work = asyncio.Lock()
         # Offsets of finished work that the coordinator has not taken yet.
         self._owed: dict[Partition, int] = {}
@@ -144,9 +144,8 @@ class _Consumer(ConsumerRebalanceListener):
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         held = {one: offset for one, offset in offsets.items() if self._claiming.is_held(one)}
         self._owed.update(held)
-        if self._commits_wait:
-            await self._pay()
-        elif self._owed and (self._paying is None or self._paying.done()):
+        # One at a time, beside the work: what is finished meanwhile goes with the next.
+        if self._owed and (self._paying is None or self._paying.done()):
             if self._paying is not None:
                 self._paying.result()
             self._paying = asyncio.create_task(self._pay())
@@ -190,7 +189,8 @@ class _Consumer(ConsumerRebalanceListener):
         patience_s = self._settings.rebalance_timeout_ms / 1000 / 2
         try:
             async with asyncio.timeout(patience_s), self._work:
-                pass
+                # Whoever gets the partitions next reads on where this member has finished.
+                await self.settle()
         except TimeoutError:
             _log.warning("partitions leave before their work is done", patience_s=patience_s)
         self._claiming.revoked()

@@ -32,6 +32,9 @@ class KafkaSettings(BaseSettings):
 
     # Consumer. The session bounds how long a dead replica's partitions stand still.
     fetch_max_wait_ms: int = Field(default=100, ge=1)
+    # Between two fetches from one broker. Where records come more often, each fetch, and all that
+    # is sent and committed for it, is of several; where they come less often, none waits.
+    fetch_interval_min_ms: int = Field(default=10, ge=0, le=1_000)
     max_partition_fetch_bytes: int = Field(default=1_048_576, ge=1_024)
     poll_timeout_ms: int = Field(default=200, ge=1)
     session_timeout_ms: int = Field(default=6_000, ge=1_000)
