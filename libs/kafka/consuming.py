@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from itertools import zip_longest
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -69,6 +70,7 @@ async def consumer(
     client.subscribe([topic], listener=reader)
     try:
         await lifecycle.start(client, settings)
+        hooks.space_fetches(client, settings.fetch_interval_min_ms / 1000)
         yield reader
         await reader.settle()
     finally:
@@ -92,7 +94,6 @@ class _Consumer(ConsumerRebalanceListener):
         self._settings = settings
         self._topic = topic
         self._claiming = Claiming(client, settings, positions)
-        self._commits_wait = positions is None
         self._work = asyncio.Lock()
         # Offsets of finished work that the coordinator has not taken yet.
         self._owed: dict[Partition, int] = {}
@@ -104,29 +105,31 @@ class _Consumer(ConsumerRebalanceListener):
         await self._claiming.catch_up()
         fetched = await self._fetched()
         polled_us = _now_us()
-        records: list[Record] = []
+        by_partition: list[list[Record]] = []
         for partition, batch in fetched.items():
             asked_us, fetched_us = hooks.moments(batch)
             assigned_us = self._assigned_us.get(partition, polled_us)
             end = self._client.highwater(partition) or 0
-            records.extend(
-                Record(
-                    topic=partition.topic,
-                    partition=partition.partition,
-                    offset=raw.offset,
-                    appended_us=raw.timestamp * 1000,
-                    polled_us=polled_us,
-                    lag_records=max(end - raw.offset - 1, 0),
-                    key=raw.key,
-                    value=raw.value,
-                    headers=list(raw.headers),
-                    asked_us=asked_us,
-                    fetched_us=fetched_us,
-                    may_be_redelivered=raw.timestamp * 1000 < assigned_us,
-                )
-                for raw in self._claiming.let_out(partition, batch)
+            by_partition.append(
+                [
+                    Record(
+                        topic=partition.topic,
+                        partition=partition.partition,
+                        offset=raw.offset,
+                        appended_us=raw.timestamp * 1000,
+                        polled_us=polled_us,
+                        lag_records=max(end - raw.offset - 1, 0),
+                        key=raw.key,
+                        value=raw.value,
+                        headers=list(raw.headers),
+                        asked_us=asked_us,
+                        fetched_us=fetched_us,
+                        may_be_redelivered=raw.timestamp * 1000 < assigned_us,
+                    )
+                    for raw in self._claiming.let_out(partition, batch)
+                ]
             )
-        return records
+        return _in_turns(by_partition)
 
     async def _fetched(self) -> dict:
         try:
@@ -144,9 +147,8 @@ class _Consumer(ConsumerRebalanceListener):
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         held = {one: offset for one, offset in offsets.items() if self._claiming.is_held(one)}
         self._owed.update(held)
-        if self._commits_wait:
-            await self._pay()
-        elif self._owed and (self._paying is None or self._paying.done()):
+        # One at a time, beside the work: what is finished meanwhile goes with the next.
+        if self._owed and (self._paying is None or self._paying.done()):
             if self._paying is not None:
                 self._paying.result()
             self._paying = asyncio.create_task(self._pay())
@@ -190,7 +192,8 @@ class _Consumer(ConsumerRebalanceListener):
         patience_s = self._settings.rebalance_timeout_ms / 1000 / 2
         try:
             async with asyncio.timeout(patience_s), self._work:
-                pass
+                # Whoever gets the partitions next reads on where this member has finished.
+                await self.settle()
         except TimeoutError:
             _log.warning("partitions leave before their work is done", patience_s=patience_s)
         self._claiming.revoked()
@@ -226,6 +229,14 @@ class _Consumer(ConsumerRebalanceListener):
                 await self._client.committed(TopicPartition(self._topic, 0))
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka does not answer: {error!r}") from error
+
+
+def _in_turns(by_partition: list[list[Record]]) -> list[Record]:
+    """Take one record of each partition after the other, so that what is sent for them fills a
+    batch of each partition, which one request carries, and not one batch after the other.
+    """
+    rounds = zip_longest(*by_partition)
+    return [record for each in rounds for record in each if record is not None]
 
 
 def _now_us() -> int:

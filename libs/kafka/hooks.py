@@ -1,8 +1,8 @@
 # pyright: basic
 """What aiokafka's interface does not tell, taken from inside it in one place.
 
-A consumer's fetch: when it was asked for and when it came, whether there will be another, and
-records that it cannot read. A producer's record: when its batch left the buffer.
+A consumer's fetch: when it was asked for and when it came, how soon there will be another, whether
+there will be, and records that it cannot read. A producer's record: when its batch left the buffer.
 `tests/contract/test_hooks.py` fails if a new version has moved any of these.
 """
 
@@ -24,6 +24,24 @@ from libs.kafka.lenient import LenientRecords
 _asked_us: ContextVar[int] = ContextVar("asked_us", default=0)
 # By the future that the producer gives for a record; gone with it.
 _drained_us: WeakKeyDictionary[asyncio.Future, int] = WeakKeyDictionary()
+
+
+class _Spacing:
+    """Keeps the fetches from one broker an interval apart, so that each brings more at load."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._next_s: dict[int, float] = {}
+
+    async def turn(self, node_id: int) -> None:
+        """Wait until a fetch may be sent; never, if the last one was sent long ago."""
+        wait_s = self._next_s.get(node_id, 0.0) - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._next_s[node_id] = time.monotonic() + self._interval_s
+
+
+_spacings: WeakKeyDictionary[Fetcher, _Spacing] = WeakKeyDictionary()
 
 
 class Fetched(list):
@@ -51,6 +69,13 @@ def check_fetching(client: AIOKafkaConsumer) -> None:
         raise RuntimeError("the fetch task of the Kafka client has died") from task.exception()
 
 
+def space_fetches(client: AIOKafkaConsumer, interval_s: float) -> None:
+    """Let a started client ask each broker at most once an interval."""
+    assert client._fetcher is not None, "spaced before its start"
+    if interval_s > 0:
+        _spacings[client._fetcher] = _Spacing(interval_s)
+
+
 async def hang_up(client: AIOKafkaConsumer) -> None:
     """Close the connections of a client that could not be stopped."""
     await client._client.close()
@@ -69,6 +94,13 @@ def install() -> None:
 def _asking(original):
     @wraps(original)
     async def proc_fetch_request(self, assignment, node_id, request):
+        spacing = _spacings.get(self)
+        if spacing is not None:
+            try:
+                await spacing.turn(node_id)
+            except asyncio.CancelledError:
+                # As the original has it: whoever cancels it waits for an answer.
+                return False
         # Each request runs in a task of its own, so this holds for it alone.
         _asked_us.set(_now_us())
         return await original(self, assignment, node_id, request)

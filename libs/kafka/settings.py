@@ -15,9 +15,10 @@ class KafkaSettings(BaseSettings):
 
     bootstrap_servers: str = "127.0.0.1:9092"
 
-    # Producer. Records are batches already, so waiting for more buys little.
+    # Producer. Records are batches already, so waiting for more buys little. A batch of Kafka's is
+    # one request's share of a partition; below the topic's max.message.bytes, also uncompressed.
     linger_ms: int = Field(default=0, ge=0, le=10_000)
-    max_batch_size: int = Field(default=262_144, ge=1)
+    max_batch_size: int = Field(default=786_432, ge=1)
     compression_type: Literal["zstd", "snappy", "none"] = "zstd"
     # Compared with the uncompressed size; below the topic's max.message.bytes, because a record
     # that the broker refuses ends an idempotent producer.
@@ -32,7 +33,11 @@ class KafkaSettings(BaseSettings):
 
     # Consumer. The session bounds how long a dead replica's partitions stand still.
     fetch_max_wait_ms: int = Field(default=100, ge=1)
-    max_partition_fetch_bytes: int = Field(default=1_048_576, ge=1_024)
+    # Between two fetches from one broker. Where records come more often, each fetch, and all that
+    # is sent and committed for it, is of several; where they come less often, none waits.
+    fetch_interval_min_ms: int = Field(default=10, ge=0, le=1_000)
+    # Compressed, some hundred thousand events; less lets one poll have records of more partitions.
+    max_partition_fetch_bytes: int = Field(default=131_072, ge=1_024)
     poll_timeout_ms: int = Field(default=200, ge=1)
     session_timeout_ms: int = Field(default=6_000, ge=1_000)
     heartbeat_interval_ms: int = Field(default=1_500, ge=100)

@@ -22,6 +22,11 @@ async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
 
     Raises the last `Unavailable` when the budget is used up.
     """
+    # Making ready for retries takes longer than most attempts, so that waits for a failure.
+    try:
+        return await attempt(1)
+    except Unavailable as error:
+        failed = error
     async for trial in stamina.retry_context(
         on=Unavailable,
         attempts=None,
@@ -31,5 +36,7 @@ async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
         wait_jitter=_FIRST_WAIT_S,
     ):
         with trial:
+            if trial.num == 1:
+                raise failed
             return await attempt(trial.num)
     raise AssertionError("a retry context ends by a return or a raise")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -13,10 +14,9 @@ _encoder = msgspec.json.Encoder()
 
 
 class Row(NamedTuple):
-    """One event as it is copied; `origin` numbers the requests of a transaction."""
+    """One event as it is copied; `origin` is the place of its request in the transaction."""
 
     origin: int
-    tenant: str
     event_id: str
     name: str
     value: float
@@ -26,8 +26,22 @@ class Row(NamedTuple):
     owner: str | None
     team: str | None
     region: str | None
+
+
+class Request(NamedTuple):
+    """What the rows of one origin share."""
+
+    tenant: str
     trace_id: str
     received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What one transaction stores: rows, and the requests that they are of."""
+
+    requests: Sequence[Request] = ()
+    rows: Sequence[Row] = ()
 
 
 class Counts(NamedTuple):
@@ -43,25 +57,28 @@ class Counts(NamedTuple):
         return self.delivered_again > 0 and not self.stored
 
 
-def rows(batches: Sequence[DecoratedBatch]) -> list[Row]:
+def incoming(batches: Sequence[DecoratedBatch]) -> Incoming:
     """Make the rows of one transaction; origins are numbered on through its batches."""
-    numbered = enumerate((batch, origin) for batch in batches for origin in batch.origins)
-    return [
-        Row(
-            origin=number,
-            tenant=origin.tenant,
-            event_id=event.event_id,
-            name=event.name,
-            value=event.value,
-            unit=event.unit,
-            timestamp=event.timestamp,
-            attributes=_encoder.encode(event.attributes).decode(),
-            owner=event.owner,
-            team=event.team,
-            region=event.region,
-            trace_id=origin.trace_id,
-            received_us=origin.received_us,
-        )
-        for number, (batch, origin) in numbered
-        for event in batch.events[origin.first : origin.first + origin.count]
-    ]
+    requests: list[Request] = []
+    rows: list[Row] = []
+    for batch in batches:
+        for origin in batch.origins:
+            number = len(requests)
+            requests.append(Request(origin.tenant, origin.trace_id, origin.received_us))
+            # By place: by name a row takes twice as long to make as all the rest of its way.
+            rows += [
+                Row(
+                    number,
+                    event.event_id,
+                    event.name,
+                    event.value,
+                    event.unit,
+                    event.timestamp,
+                    _encoder.encode(event.attributes).decode(),
+                    event.owner,
+                    event.team,
+                    event.region,
+                )
+                for event in batch.events[origin.first : origin.first + origin.count]
+            ]
+    return Incoming(requests, rows)

@@ -27,8 +27,8 @@ _SESSION = {
 
 _INCOMING = """
 create temporary table incoming (
-    origin int, tenant text, event_id text, name text, value float8, unit text, timestamp text,
-    attributes text, owner text, team text, region text, trace_id text, received_us bigint
+    origin int, event_id text, name text, value float8, unit text, timestamp text,
+    attributes text, owner text, team text, region text
 ) on commit delete rows
 """
 

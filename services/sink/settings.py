@@ -15,4 +15,4 @@ class Settings(StageSettings):
 
     database_url: SecretStr = Field(default=..., validation_alias="DATABASE_URL")
     # Events in one transaction; more would make the first of them wait for the last.
-    transaction_events_max: int = Field(default=1_000, ge=1)
+    transaction_events_max: int = Field(default=5_000, ge=1)

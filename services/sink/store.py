@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -18,21 +18,27 @@ from libs.tracing import Operation, names
 from services.sink import claims, session
 from services.sink.claims import Claim, Fenced, Move
 from services.sink.letters import Letter
-from services.sink.rules import Counts, Row
+from services.sink.rules import Counts, Incoming, Row
 
 _log = structlog.get_logger()
 
+# The requests of a transaction, by their places; what their events share is not copied for each.
+_REQUESTS = """
+unnest($1::int[], $2::text[], $3::text[], $4::bigint[])
+    as request(origin, tenant, trace_id, received_us)
+"""
+
 # Sorted, so that two replicas that hold the same events cannot wait for each other in a circle.
-_INSERT = """
+_INSERT = f"""
 insert into event (tenant, event_id, name, value, unit, timestamp, attributes, owner, team, region,
                    trace_id, received_at, stored_at)
 select tenant, event_id::uuid, name, value, unit, timestamp::timestamptz, attributes::jsonb,
        owner, team, region, trace_id,
        timestamptz 'epoch' + received_us * interval '1 microsecond', clock_timestamp()
-from incoming
+from incoming join {_REQUESTS} using (origin)
 order by tenant, event_id
 on conflict do nothing
-"""
+"""  # noqa: S608  (a fixed text, no input)
 
 _BURY = f"""
 insert into dead_letter ({", ".join(f'"{column}"' for column in Letter._fields)})
@@ -43,21 +49,21 @@ returning true
 
 # What was there before: the same request copied by a hop, or another request's event. A trusted
 # client may send several requests in one trace, so the moment of the receipt tells them apart.
-_OUTCOMES = """
+_OUTCOMES = f"""
 select origin,
        count(*) filter (where is_same and is_new) as stored,
        count(*) filter (where is_same and not is_new) as delivered_again,
        count(*) filter (where not is_same) as already_there
 from (
-    select i.origin as origin,
-           e.trace_id = i.trace_id and e.received_at =
-               timestamptz 'epoch' + i.received_us * interval '1 microsecond' as is_same,
+    select origin,
+           e.trace_id = request.trace_id and e.received_at =
+               timestamptz 'epoch' + received_us * interval '1 microsecond' as is_same,
            e.xmin::text = pg_current_xact_id()::xid::text as is_new
-    from incoming i
-    join event e on e.tenant = i.tenant and e.event_id = i.event_id::uuid
+    from incoming i join {_REQUESTS} using (origin)
+    join event e on e.tenant = request.tenant and e.event_id = i.event_id::uuid
 ) found
 group by origin
-"""
+"""  # noqa: S608  (a fixed text, no input)
 
 
 @dataclass(slots=True)
@@ -77,7 +83,7 @@ class Transaction:
     `unsure` is what was done when the answer to the COMMIT did not come.
     """
 
-    rows: list[Row]
+    incoming: Incoming = field(default_factory=Incoming)
     letters: list[Letter] = field(default_factory=list[Letter])
     ends: Mapping[Partition, int] = field(default_factory=dict[Partition, int])
     unsure: Receipt | None = None
@@ -142,7 +148,7 @@ class Store:
     async def move(self, partition: Partition, offset: int) -> None:
         """Go on elsewhere in a partition that is held. Raises `Unavailable`."""
         try:
-            await self.write(Transaction([], ends={partition: offset}))
+            await self.write(Transaction(ends={partition: offset}))
         except Fenced as error:
             raise Unavailable(str(error)) from error
 
@@ -190,13 +196,13 @@ class Store:
         try:
             # The copy before the move: a copy that hangs ends by no time-out, and would keep the
             # partition from its next owner.
-            await _copy(connection, transaction.rows)
+            await _copy(connection, transaction.incoming)
             steps.end()
             steps.begin(names.INSERT)
             await claims.move(connection, made)
             await self._failpoints.visit("sink.in_copy")
             buried = await _bury(connection, transaction.letters)
-            conflicts = await _insert(connection, transaction.rows)
+            conflicts = await _insert(connection, transaction.incoming)
             steps.end()
             await self._failpoints.visit("sink.before_commit")
         except Fenced:
@@ -218,7 +224,7 @@ class Store:
         await self._failpoints.visit("sink.after_pg_commit")
         return Receipt(steps.done, conflicts, buried)
 
-    async def refused(self, rows: list[Row]) -> dict[int, str]:
+    async def refused(self, incoming: Incoming) -> dict[int, str]:
         """Try rows and keep none: the places of those that PostgreSQL refuses, and why.
 
         Raises `Unavailable` if it cannot be reached or does not answer.
@@ -228,7 +234,7 @@ class Store:
             trial = connection.transaction()
             await trial.start()
             try:
-                return await _refused(connection, rows, 0)
+                return await _refused(connection, incoming, 0)
             finally:
                 await trial.rollback()
 
@@ -277,9 +283,11 @@ class _Steps:
         return self.done[-1]
 
 
-async def _copy(connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]) -> None:
-    if rows:
-        await connection.copy_records_to_table("incoming", records=rows, columns=Row._fields)
+async def _copy(connection: asyncpg.Connection[asyncpg.Record], incoming: Incoming) -> None:
+    if incoming.rows:
+        await connection.copy_records_to_table(
+            "incoming", records=incoming.rows, columns=Row._fields
+        )
 
 
 async def _bury(
@@ -290,43 +298,54 @@ async def _bury(
 
 
 async def _insert(
-    connection: asyncpg.Connection[asyncpg.Record], rows: list[Row]
+    connection: asyncpg.Connection[asyncpg.Record], incoming: Incoming
 ) -> dict[int, Counts]:
     """Insert what was copied; returns what was there, by origin."""
-    if not rows:
+    if not incoming.rows:
         return {}
-    inserted = int((await connection.execute(_INSERT)).rsplit(" ", 1)[1])
-    return {} if inserted == len(rows) else await _outcomes(connection)
+    columns = _columns(incoming)
+    inserted = int((await connection.execute(_INSERT, *columns)).rsplit(" ", 1)[1])
+    return {} if inserted == len(incoming.rows) else await _outcomes(connection, columns)
 
 
 async def _refused(
-    connection: asyncpg.Connection[asyncpg.Record], rows: list[Row], first: int
+    connection: asyncpg.Connection[asyncpg.Record], incoming: Incoming, first: int
 ) -> dict[int, str]:
-    """Find the refused rows by halves; a savepoint a try. `first` is the place of `rows[0]`."""
+    """Find the refused rows by halves; a savepoint a try. `first` is the place of the first row."""
     savepoint = connection.transaction()
     await savepoint.start()
     try:
-        await _copy(connection, rows)
-        await connection.execute(_INSERT)
+        await _copy(connection, incoming)
+        await connection.execute(_INSERT, *_columns(incoming))
     except session.REFUSED as error:
         reason = f"the store refuses it: {error}"
     else:
         return {}
     finally:
         await savepoint.rollback()
+    rows = incoming.rows
     if len(rows) == 1:
         return {first: reason}
     half = len(rows) // 2
-    left = await _refused(connection, rows[:half], first)
-    return left | await _refused(connection, rows[half:], first + half)
+    left = await _refused(connection, Incoming(incoming.requests, rows[:half]), first)
+    right = Incoming(incoming.requests, rows[half:])
+    return left | await _refused(connection, right, first + half)
 
 
-async def _outcomes(connection: asyncpg.Connection[asyncpg.Record]) -> dict[int, Counts]:
-    found = await connection.fetch(_OUTCOMES)
+async def _outcomes(
+    connection: asyncpg.Connection[asyncpg.Record], columns: Sequence[Sequence[object]]
+) -> dict[int, Counts]:
+    found = await connection.fetch(_OUTCOMES, *columns)
     return {
         row["origin"]: Counts(row["stored"], row["delivered_again"], row["already_there"])
         for row in found
     }
+
+
+def _columns(incoming: Incoming) -> Sequence[Sequence[object]]:
+    """Give the requests of these rows, and of no others, as the columns that statements take."""
+    places = sorted({row.origin for row in incoming.rows})
+    return places, *zip(*(incoming.requests[place] for place in places), strict=True)
 
 
 @asynccontextmanager

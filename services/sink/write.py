@@ -15,7 +15,7 @@ from libs.kafka import Partition, Record, next_offsets
 from libs.stage import DeadLetterLimit, Replica, read_facts, until_available
 from services.sink.claims import Fenced
 from services.sink.letters import Taken, letters, report_ends, tell
-from services.sink.rules import Counts, Row, rows
+from services.sink.rules import Counts, Incoming, incoming
 from services.sink.store import Interrupted, Receipt, Store, Transaction, Tries
 
 _log = structlog.get_logger()
@@ -70,7 +70,7 @@ class Writer:
             if one.dead_share:
                 await self._limit.allow(one.record, one.dead_share)
         transaction = Transaction(
-            rows(_left(taken)),
+            incoming(_left(taken)),
             letters(taken, self._replica, self._emitter.policy),
             next_offsets(one.record for one in taken),
         )
@@ -86,7 +86,7 @@ class Writer:
         try:
             receipt = await until_available(attempt)
         except Rejected as error:
-            await self._isolate(taken, transaction.rows, error)
+            await self._isolate(taken, transaction.incoming, error)
             await self._write(taken)
         except Fenced as error:
             _log.warning("fenced", partitions=sorted(error.partitions))
@@ -97,7 +97,7 @@ class Writer:
             tell(receipt.letters)
             self._report(taken, receipt, tries)
 
-    async def _isolate(self, taken: Sequence[Taken], made: list[Row], error: Rejected) -> None:
+    async def _isolate(self, taken: Sequence[Taken], made: Incoming, error: Rejected) -> None:
         """Find the events that the store refuses, and mark them as dead."""
         refused = await until_available(lambda _number: self._store.refused(made))
         if not refused:

@@ -9,7 +9,7 @@ import asyncpg
 from libs import stage
 from libs.kafka import Partition
 from libs.stage import Failpoints
-from services.sink.rules import rows
+from services.sink.rules import incoming
 from services.sink.store import Store, Transaction
 from services.sink.write import Writer
 from tests.contract.test_store import batch_of
@@ -43,4 +43,4 @@ def writer_of(events: Store, spans: Emitted) -> Writer:
 
 
 def one_event(tenant: str, partition: Partition, end: int) -> Transaction:
-    return Transaction(rows([batch_of(tenant, 1)]), ends={partition: end})
+    return Transaction(incoming([batch_of(tenant, 1)]), ends={partition: end})

@@ -13,7 +13,7 @@ import pytest
 
 from libs.kafka import Partition
 from services.sink.claims import Fenced
-from services.sink.rules import rows
+from services.sink.rules import incoming
 from services.sink.store import Interrupted, Transaction
 from tests.contract.owners import kept, one_event, owner, stored, writer_of
 from tests.contract.test_store import batch_of, record_of
@@ -120,7 +120,7 @@ async def test_what_the_second_try_has_just_done_is_not_taken_for_the_first(
         for each in (partition, other):
             await events.claim(each, 0)
         thief.left = left
-        both = Transaction(rows([batch_of(tenant, 2)]), ends={partition: 1, other: 1})
+        both = Transaction(incoming([batch_of(tenant, 2)]), ends={partition: 1, other: 1})
         with pytest.raises(Interrupted):
             await events.write(both)
         await heir.claim(other, 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from itertools import pairwise
 
 import pytest
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
@@ -42,10 +44,33 @@ async def test_the_moments_of_a_record_follow_each_other(stack: Stack) -> None:
             (record,) = await read(consumer, 1)
 
     assert 0 < ack.handed_us <= ack.drained_us <= ack.acked_us
-    # The fetch was waiting in the broker when the record came.
-    assert 0 < record.asked_us <= ack.acked_us
+    assert 0 < record.asked_us <= record.fetched_us
     assert ack.handed_us <= record.fetched_us <= record.polled_us
     assert not record.may_be_redelivered
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1_900)
+async def test_fetches_keep_their_distance_at_load_and_none_waits_at_rest(stack: Stack) -> None:
+    interval_s = 0.3
+    servers = stack.kafka_bootstrap_servers
+    async with in_kafka(servers, fetch_interval_min_ms=round(interval_s * 1000)) as broker:
+        async with broker.join("g") as consumer:
+            assert await consumer.poll() == []
+            reading = asyncio.create_task(read(consumer, 20))
+            for number in range(20):
+                await broker.write(b"%d" % number)
+                await asyncio.sleep(0.05)
+            records = await reading
+            # Longer than the interval: the next fetch waits in the broker already.
+            await asyncio.sleep(2 * interval_s)
+            (ack,) = await broker.write(b"alone")
+            (alone,) = await read(consumer, 1)
+
+    asked_us = sorted({record.asked_us for record in records})
+    assert [record.value for record in records] == [b"%d" % number for number in range(20)]
+    assert all(after - before >= 0.99e6 * interval_s for before, after in pairwise(asked_us))
+    assert alone.fetched_us - ack.acked_us < 1e6 * interval_s
 
 
 @pytest.mark.stack

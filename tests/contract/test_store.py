@@ -16,7 +16,7 @@ from libs.errors import Rejected, Unavailable
 from libs.events import DecoratedBatch, DecoratedEvent, Origin, decode, encode
 from libs.kafka import Partition, Record
 from services.sink import store
-from services.sink.rules import Counts, Row, rows
+from services.sink.rules import Counts, Incoming, Request, incoming
 from services.sink.store import Receipt, Store, Transaction
 from services.sink.write import Writer
 from tests.emitted import Emitted
@@ -64,12 +64,12 @@ def record_of(topic: str, batch: DecoratedBatch | bytes, offset: int = 0) -> Rec
     return Record(topic, 0, offset, 1, 2, 0, None, value, [])
 
 
-async def write(events: Store, made: list[Row]) -> Receipt:
+async def write(events: Store, made: Incoming) -> Receipt:
     return await events.write(Transaction(made))
 
 
 async def test_new_rows_are_stored_without_a_conflict(events: Store, tenant: str) -> None:
-    receipt = await write(events, rows([batch_of(tenant)]))
+    receipt = await write(events, incoming([batch_of(tenant)]))
 
     assert receipt.conflicts == {}
     assert [operation.name for operation in receipt.operations] == ["COPY", "INSERT", "COMMIT"]
@@ -78,7 +78,7 @@ async def test_new_rows_are_stored_without_a_conflict(events: Store, tenant: str
 
 
 async def test_the_same_rows_again_are_known_as_delivered_again(events: Store, tenant: str) -> None:
-    made = rows([batch_of(tenant)])
+    made = incoming([batch_of(tenant)])
     await write(events, made)
 
     receipt = await write(events, made)
@@ -92,17 +92,19 @@ async def test_another_requests_copy_of_an_event_is_already_there(
 ) -> None:
     first, second = batch_of(tenant, 1), batch_of(tenant, 2)
     twice = msgspec.structs.replace(second, events=[first.events[0], second.events[1]])
-    await write(events, rows([first]))
+    await write(events, incoming([first]))
 
-    receipt = await write(events, rows([twice]))
+    receipt = await write(events, incoming([twice]))
 
     assert receipt.conflicts == {0: Counts(stored=1, delivered_again=0, already_there=1)}
 
 
 async def test_one_id_of_two_tenants_is_two_events(events: Store, tenant: str) -> None:
-    (row,) = rows([batch_of(tenant, 1)])
+    made = incoming([batch_of(tenant, 1)])
+    (row,), (request,) = made.rows, made.requests
+    requests = [request, Request(tenant + "-other", request.trace_id, request.received_us)]
 
-    receipt = await write(events, [row, row._replace(origin=1, tenant=tenant + "-other")])
+    receipt = await write(events, Incoming(requests, [row, row._replace(origin=1)]))
 
     assert receipt.conflicts == {}
 
@@ -119,11 +121,11 @@ async def test_one_id_of_two_tenants_is_two_events(events: Store, tenant: str) -
 async def test_a_row_that_postgresql_refuses_is_rejected_and_the_store_lives_on(
     events: Store, tenant: str, bad: dict[str, str]
 ) -> None:
-    made = rows([batch_of(tenant, 2)])
-    bad_rows: list[Row] = [made[0], made[1]._replace(**bad)]
+    made = incoming([batch_of(tenant, 2)])
+    bad_rows = [made.rows[0], made.rows[1]._replace(**bad)]
 
     with pytest.raises(Rejected):
-        await write(events, bad_rows)
+        await write(events, Incoming(made.requests, bad_rows))
 
     assert (await write(events, made)).conflicts == {}
 
@@ -203,14 +205,14 @@ def spoilt(batch: DecoratedBatch, *places: int) -> DecoratedBatch:
 async def test_refused_rows_are_found_by_their_places_and_none_is_kept(
     events: Store, tenant: str
 ) -> None:
-    made = rows([spoilt(batch_of(tenant, 100), 0, 57, 99)])
+    made = incoming([spoilt(batch_of(tenant, 100), 0, 57, 99)])
 
     refused = await events.refused(made)
 
     assert refused.keys() == {0, 57, 99}
     assert all("never" in reason for reason in refused.values())
-    good = [row for place, row in enumerate(made) if place not in refused]
-    assert (await write(events, good)).conflicts == {}
+    good = [row for place, row in enumerate(made.rows) if place not in refused]
+    assert (await write(events, Incoming(made.requests, good))).conflicts == {}
 
 
 async def test_only_the_bad_events_of_a_record_are_dead_lettered(
@@ -291,7 +293,7 @@ async def test_whatever_is_refused_becomes_a_letter_and_the_next_record_is_store
     letters = await letters_of(stack, topic)
     assert [letter["offset"] for letter in letters] == [0, 0]
     assert decode(DecoratedBatch, letters[0]["value"]).events[0] in poison.events
-    receipt = await write(events, rows([good]))
+    receipt = await write(events, incoming([good]))
     assert receipt.conflicts[0].delivered_again == 1
 
 

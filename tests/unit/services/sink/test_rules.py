@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from libs.events import DecoratedBatch, DecoratedEvent, Origin
-from services.sink.rules import Counts, rows
+from services.sink.rules import Counts, incoming
 
 NOW = "2026-01-01T00:00:00.000000Z"
 TRACES = ("11111111111111111111111111111111", "22222222222222222222222222222222")
@@ -28,27 +28,43 @@ def batch(*origins: Origin) -> DecoratedBatch:
     return DecoratedBatch(origins=list(origins), events=events)
 
 
-def test_each_event_is_a_row_with_the_tenant_and_trace_of_its_request() -> None:
-    made = rows([batch(origin(TRACES[0], 0, 2), origin(TRACES[1], 2, 1, tenant="acme"))])
+def test_each_event_is_a_row_and_says_of_which_request() -> None:
+    made = incoming([batch(origin(TRACES[0], 0, 2), origin(TRACES[1], 2, 1, tenant="acme"))])
 
-    assert [(row.origin, row.tenant, row.event_id, row.trace_id) for row in made] == [
-        (0, "default", "id-0", TRACES[0]),
-        (0, "default", "id-1", TRACES[0]),
-        (1, "acme", "id-2", TRACES[1]),
+    assert [(row.origin, row.event_id) for row in made.rows] == [
+        (0, "id-0"),
+        (0, "id-1"),
+        (1, "id-2"),
     ]
-    assert [row.received_us % 10 for row in made] == [0, 0, 2]
+    assert [(request.tenant, request.trace_id) for request in made.requests] == [
+        ("default", TRACES[0]),
+        ("acme", TRACES[1]),
+    ]
+    assert [request.received_us % 10 for request in made.requests] == [0, 2]
+
+
+def test_every_column_holds_what_it_is_called_after() -> None:
+    made = incoming([batch(origin(TRACES[0], 0, 1))])
+
+    assert made.rows[0]._asdict() == {
+        "origin": 0,
+        "event_id": "id-0",
+        "name": "probe",
+        "value": 1.5,
+        "unit": "s",
+        "timestamp": NOW,
+        "attributes": '{"entity":"cart"}',
+        "owner": "amelia",
+        "team": None,
+        "region": None,
+    }
 
 
 def test_origins_are_numbered_on_through_the_batches_of_a_transaction() -> None:
-    made = rows([batch(origin(TRACES[0], 0, 1)), batch(origin(TRACES[1], 0, 1))])
+    made = incoming([batch(origin(TRACES[0], 0, 1)), batch(origin(TRACES[1], 0, 1))])
 
-    assert [row.origin for row in made] == [0, 1]
-
-
-def test_attributes_become_json_text() -> None:
-    (row,) = rows([batch(origin(TRACES[0], 0, 1))])
-
-    assert row.attributes == '{"entity":"cart"}'
+    assert [row.origin for row in made.rows] == [0, 1]
+    assert [request.trace_id for request in made.requests] == list(TRACES)
 
 
 @pytest.mark.parametrize(
