@@ -22,9 +22,8 @@ _PAGE_TRACES = 500
 _WHOLE_AFTER_S = 2.0
 _STAGES = (*(hop.stage for hop in PIPELINE), "")
 _ORDER = (
-    *("parse", "aggregate", "buffer", "ack", "send", "answer"),
-    *critical.QUEUE_PARTS,
-    *("wait", "process", *place.STORE_PARTS),
+    *("parse", "aggregate", *critical.QUEUE_PARTS, "wait", "process"),
+    *("buffer", "ack", "send", "answer", *place.STORE_PARTS),
 )
 
 

@@ -17,8 +17,8 @@ def test_the_parts_of_one_waterfall_are_its_critical_path_in_the_order_of_the_pi
     told = {(one.kind, one.stage, one.part): one.mean_ms for one in found.parts}
     assert told == pytest.approx(SPENT_MS)
     assert [one.part for one in found.parts if one.stage == "decorate"] == [
-        *("buffer", "ack"),
         *("log", "fetch", "prefetch", "slot", "process"),
+        *("buffer", "ack"),
     ]
 
 
