@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -36,6 +37,8 @@ app.command(
 def main() -> None:
     """Run one benchmark; SIGTERM ends it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # It would tell of each process that is started beside a server of its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app()
     except OperatorError as error:

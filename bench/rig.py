@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,12 +24,12 @@ SAMPLED = {**UNCAPPED, "OTEL_TRACES_SAMPLER_ARG": "1", "TRACE_PER_SECOND_MAX": "
 # So many events wait for their answers at once where one is sent after the other.
 _WAITING_EVENTS = 1_600
 _CONNECTIONS_MIN, _CONNECTIONS_MAX = 16, 512
-# More than can be stored, so that nothing stands still, and not so much more that taking it in
-# costs what storing it needs.
-_OVERLOAD = 1.1
-_TRIES_MAX, _LOOKS = 8, 2
-# A pipeline that stores more of what is offered is not at its limit yet.
-_SATURATED_BELOW = 0.97
+_WARM_UPS = 2
+# A load is kept up with if so much of it is stored while it lasts.
+_KEPT_UP = 0.97
+_HIGHER = 1.4
+# The search ends when what is kept up with and what is not are as near as this.
+_NEAR, _LOOKS_MAX = 1.08, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +71,50 @@ class Rig:
 
 
 async def find_peak(rig: Rig, events: int, seconds: float) -> float:
-    """Find how many events a second are stored while somewhat more are offered, in open loop.
+    """Find the most events a second that are stored of any load that is offered in open loop.
 
-    What a closed loop stores is where it begins; while all that is offered is stored, it offers
-    more. The median of two looks at the limit.
+    The search begins with what a closed loop stores, and goes on between the highest load that was
+    kept up with and the lowest one that was not: past that the stages take from each other.
     """
-    for number in (1, 2):
-        with Step(f"Warming up, {number} of 2") as step:
+    window = Window(0, 0)
+    for number in range(1, _WARM_UPS + 1):
+        with Step(f"Warming up, {number} of {_WARM_UPS}") as step:
             window = await rig.saturate(events, step)
-    offered = _OVERLOAD * events / max(window.last_s - window.first_s, 1e-3)
-    found: list[float] = []
-    stored = 0.0
-    for number in range(1, _TRIES_MAX + 1):
-        with Step(f"Looking for the peak, {number}: {offered:,.0f} events/s") as step:
-            stored = await _stored_per_s(rig, offered, seconds, step)
-        if stored >= _SATURATED_BELOW * offered:
-            offered *= _OVERLOAD
-            continue
-        found.append(stored)
-        offered = _OVERLOAD * stored
-        if len(found) == _LOOKS:
-            break
-    return statistics.median(found or [stored])
+    search = Search(events / max(window.last_s - window.first_s, 1e-3))
+    while not search.is_over:
+        title = f"Looking for the peak, {search.looks + 1}: {search.offered_per_s:,.0f} events/s"
+        with Step(title) as step:
+            search.note(await _stored_per_s(rig, search.offered_per_s, seconds, step))
+    return search.best_per_s
+
+
+@dataclass(slots=True)
+class Search:
+    """Looks for the most that is stored a second, beginning at a guess."""
+
+    offered_per_s: float
+    best_per_s: float = 0.0
+    looks: int = 0
+    _kept_per_s: float = 0.0
+    _lost_per_s: float = math.inf
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the load that is kept up with is known well enough, or the looks are used up."""
+        return self.looks >= _LOOKS_MAX or self._lost_per_s <= _NEAR * self._kept_per_s
+
+    def note(self, stored_per_s: float) -> None:
+        """Take what was stored of the load, and choose the next one."""
+        self.looks += 1
+        self.best_per_s = max(self.best_per_s, stored_per_s)
+        if stored_per_s >= _KEPT_UP * self.offered_per_s:
+            self._kept_per_s = max(self._kept_per_s, self.offered_per_s)
+        else:
+            self._lost_per_s = min(self._lost_per_s, self.offered_per_s)
+        if self._lost_per_s == math.inf:
+            self.offered_per_s *= _HIGHER
+        else:
+            self.offered_per_s = (max(self._kept_per_s, self.best_per_s) + self._lost_per_s) / 2
 
 
 async def _stored_per_s(rig: Rig, offered_per_s: float, seconds: float, step: Step) -> float:

@@ -32,6 +32,8 @@ _REPLICAS = (1, 2, 4)
 _REPLICATED = (NORMALIZE.stage, DECORATE.stage, SINK.stage)
 _SIZES = (100_000, 1_000_000, 10_000_000)
 _ENVIRON = {**UNCAPPED, "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+# Kafka's Java still compiles itself during the first million events, at several times the cost.
+_WARM_UPS = 5
 # What comes before a measured run, so that no reader waits for its partitions in it.
 _FIRST_EVENTS = 20_000
 # What is stored at once while a table is filled.
@@ -121,9 +123,9 @@ async def _measure(running: Stack, options: Options, before: machine.Machine) ->
 
 
 async def _warm_up(rig: Rig, options: Options) -> None:
-    for number in (1, 2):
-        async with _running(rig, 1) as working:
-            with Step(f"Warming up, {number} of 2") as step:
+    async with _running(rig, 1) as working:
+        for number in range(1, _WARM_UPS + 1):
+            with Step(f"Warming up, {number} of {_WARM_UPS}") as step:
                 await working.saturate(options.events, step)
 
 
