@@ -10,11 +10,14 @@ import msgspec
 import pytest
 
 from bench import curve, growth
+from services.topology import PIPELINE
 from tools.env import REPOSITORY
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 LIMIT_S = 280
+# Jaeger gets so few spans here that its time may be none.
+PROCESSES = (*(hop.stage for hop in PIPELINE), "kafka", "postgres")
 
 
 def bench(*words: str | Path) -> None:
@@ -57,7 +60,7 @@ def test_replicas_and_sizes_come_to_costs_that_a_rate_can_be_sized_by(tmp_path: 
 
     told = msgspec.json.decode(path.read_bytes(), type=growth.Told)
     assert [run.made.replicas for run in told.by_replicas] == [1, 2]
-    assert all(us > 0 for us in told.costs.cpu_us.values())
+    assert all(told.costs.cpu_us[name] > 0 for name in PROCESSES)
     assert all(size > 0 for size in told.costs.log_bytes.values())
     # Sampled requests of 100 events, each in a record of its own.
     assert told.costs.spans_per_request == pytest.approx(14)
