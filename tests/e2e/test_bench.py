@@ -62,7 +62,7 @@ def test_replicas_and_sizes_come_to_costs_that_a_rate_can_be_sized_by(tmp_path: 
     assert [run.made.replicas for run in told.by_replicas] == [1, 2]
     assert all(told.costs.cpu_us[name] > 0 for name in PROCESSES)
     assert all(size > 0 for size in told.costs.log_bytes.values())
-    # Sampled requests of 100 events, each in a record of its own.
-    assert told.costs.spans_per_request == pytest.approx(14)
+    # A whole waterfall for each request, also where several share a record.
+    assert told.costs.spans_per_request == pytest.approx(14, abs=0.2)
     assert 100 < told.costs.bytes_per_span < 2_000
     assert "What a rate takes" in document.read_text()
