@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -21,11 +22,23 @@ app.command("bench.tracing:tracing", name="tracing", help="Measure what tracing 
 app.command(
     "bench.collector:collector", name="collector", help="Measure what a bad collector costs."
 )
+app.command(
+    "bench.latency:latency", name="latency", help="Measure the time to glass against offered load."
+)
+app.command(
+    "bench.scaling:scaling", name="scaling", help="Measure more replicas, and more events stored."
+)
+app.command("bench.soak:soak", name="soak", help="Measure whether memory grows over time.")
+app.command(
+    "bench.sizing:sizing", name="sizing", help="Work out what a rate takes from what was measured."
+)
 
 
 def main() -> None:
     """Run one benchmark; SIGTERM ends it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # It would tell of each process that is started beside a server of its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app()
     except OperatorError as error:

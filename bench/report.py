@@ -92,17 +92,21 @@ def markdown(report: Report, view: View) -> str:
 
 def preamble(report: Report, view: View) -> Iterator[str]:
     """Say where, when and how it was measured."""
-    machine = report.machine
-    yield (
-        f"{machine.date}, commit {machine.commit}: {machine.cores} cores of {machine.processor}, "
-        f"{machine.memory_gib} GiB, {machine.system}, load average {machine.load_average} before."
-    )
-    yield ", ".join(f"{name} {number}" for name, number in machine.versions.items()) + "."
+    yield from where(report.machine)
     yield (
         f"{report.events:,} events a run, {report.batch} a request and at most "
         f"{report.record_events} a record; {report.rounds} rounds, interleaved. Medians, with the "
         f"lowest and the highest; ratios are taken round by round. {view.legend}"
     )
+
+
+def where(machine: Machine) -> Iterator[str]:
+    """Say where, when and with what it was measured."""
+    yield (
+        f"{machine.date}, commit {machine.commit}: {machine.cores} cores of {machine.processor}, "
+        f"{machine.memory_gib} GiB, {machine.system}, load average {machine.load_average} before."
+    )
+    yield ", ".join(f"{name} {number}" for name, number in machine.versions.items()) + "."
 
 
 def put(document: str, name: str, section: str) -> str:

@@ -85,20 +85,21 @@ class Stage:
         return OperatorError(f"{self.name} {what}. Its log ends:\n{ending}")
 
 
-async def start(stack: Stack, name: str, environ: Mapping[str, str]) -> Stage:
-    """Start a stage, and wait until it is ready."""
-    log = stack.settings.logs / f"bench-{name}.log"
+async def start(stack: Stack, name: str, environ: Mapping[str, str], replica: int = 0) -> Stage:
+    """Start a replica of a stage, and wait until it is ready."""
+    called = f"{name}-{replica}" if replica else name
+    log = stack.settings.logs / f"bench-{called}.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *_command(name),
-            env={**stack.environment(), **environ},
+            env={**stack.environment(), **environ, "TTG_REPLICA": str(replica)},
             cwd=REPOSITORY,
             stdout=output,
             stderr=output,
             # Ctrl-C is for the bench, which then ends it.
             start_new_session=True,
         )
-    stage = Stage(name, process, log)
+    stage = Stage(called, process, log)
     try:
         await stage.become_ready()
     except BaseException:
