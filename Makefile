@@ -65,8 +65,8 @@ dlq-show: setup ## print dead letters in full (ID=<trace id>, or ID=events.raw-3
 dlq-replay: setup ## send them again, same ids, new trace (TRACE=… STAGE=… REASON=… LIMIT=1 DRY=1 AGAIN=1)
 	@$(TTG) dlq replay $(call opt,TRACE,trace) $(call opt,STAGE,stage) $(call opt,REASON,reason) $(call opt,LIMIT,limit) $(if $(DRY),--dry-run) $(if $(AGAIN),--again)
 
-bench: setup ## measure what tracing costs, or a bad WHAT=collector (EVENTS=500000 ROUNDS=3 WRITE=docs/benchmarks.md)
-	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call opt,EVENTS,events) $(call opt,ROUNDS,rounds) $(call opt,WRITE,write)
+bench: setup ## measure what tracing costs, or a bad WHAT=collector, or WHAT=peers (EVENTS=500000 ROUNDS=3 WRITE=docs/benchmarks.md)
+	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call opt,EVENTS,events) $(call opt,ROUNDS,rounds) $(call opt,WRITE,write) $(call opt,JSON,json) $(call opt,ONLY,only) $(call opt,BATCH,batch) $(call opt,SAMPLED,sampled)
 
 clean: $(TTG) ## stop it and remove its data
 	@$(TTG) clean
