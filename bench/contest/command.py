@@ -66,9 +66,9 @@ class Options:
     only: str = ",".join((*ENTRANTS, OURS))
     part: str = ",".join(PARTS)
     batch: str = "1,10,100,500"
-    sampled: str = "0,1,100"
+    sampled: str = "1,100"
     rounds: _Count = 3
-    window_s: _Seconds = 5.0
+    window_s: _Seconds = 4.0
     events: _Count = 500_000
     rate: Annotated[float, Parameter(validator=Number(gte=1, lte=10_000))] = 300.0
     json: Path | None = None

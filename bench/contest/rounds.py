@@ -18,6 +18,7 @@ from tools.progress import Step
 
 PARTS = ("chain", "whole", "glass", "limit")
 _PEER_BATCH = 1
+_USUAL_PERCENT = 1.0
 # A run of fewer would be over before it is steady.
 _EVENTS_MIN = 500
 _WARM_UP_S = 1.0
@@ -62,6 +63,12 @@ class Plan:
         if self.has_ours:
             for batch in self.batches:
                 yield from ((batch, percent) for percent in self.percents)
+
+    def through_the_door(self) -> Iterator[tuple[int, float]]:
+        """Return each of our batches with one rate of sampling; `bench tracing` has the others."""
+        if self.has_ours:
+            percent = _USUAL_PERCENT if _USUAL_PERCENT in self.percents else self.percents[0]
+            yield from ((batch, percent) for batch in self.batches)
 
     def ours_events(self, batch: int) -> int:
         """Return about how many events of ours a run has."""
@@ -117,7 +124,7 @@ class Rounds:
             yield f"ours by {batch} at {percent:g} %", apart
 
     def _whole_jobs(self) -> Iterator[tuple[str, Measure]]:
-        for batch, percent in self._plan.ours():
+        for batch, percent in self._plan.through_the_door():
             cell = ours.cell("whole", batch, percent)
 
             async def whole(number: int, step: Step, cell: Cell = cell) -> list[Figure]:

@@ -33,6 +33,10 @@ def test_ours_comes_in_each_batch_at_each_rate() -> None:
     assert list(plan("blog").ours()) == []
 
 
+def test_ours_comes_through_the_door_in_each_batch_once() -> None:
+    assert list(plan("ours").through_the_door()) == [(1, 1), (100, 1)]
+
+
 @pytest.mark.parametrize(
     ("events_per_s", "events"), [(1_000, 5_000), (10, 500), (1_000_000, 500_000)]
 )
