@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from bench.contest import feeding, programs, supply
-from bench.contest.entrants import STAGES, Entrant
+from bench.contest.entrants import BEHIND, FIRST, Entrant
 from bench.contest.figures import Cell, Figure
 from bench.contest.programs import Program
 from bench.contest.supply import Supply
@@ -47,9 +47,8 @@ class Field:
 
 @dataclass(slots=True)
 class Chain:
-    """A peer's three stages that are ready to work, and where they read first."""
+    """A peer's three stages that are ready to work, and the table that they fill."""
 
-    first_topic: str
     table: Table
     stages: Sequence[Program]
     meter: Meter
@@ -124,19 +123,24 @@ async def running(
     }
     async with AsyncExitStack() as kept:
         kept.push_async_callback(table.drop)
-        stages: list[Program] = []
-        # The first stage begins to work as soon as it is ready, so the others are before it.
-        for together in (STAGES[:-1], STAGES[-1:]):
-            for name in together:
-                command = (field.python, "-m", entrant.module, name)
-                stages.append(await programs.start(field.stack, name, command, environ))
-                kept.push_async_callback(stages[-1].stop)
-            for stage in stages:
-                await stage.become_ready()
+
+        async def start(name: str) -> Program:
+            command = (field.python, "-m", entrant.module, name)
+            stage = await programs.start(field.stack, name, command, environ)
+            kept.push_async_callback(stage.stop)
+            return stage
+
+        behind = [await start(name) for name in BEHIND]
+        for stage in behind:
+            await stage.become_ready()
+        # It begins to work as soon as it is ready, so the others are before it.
+        first = await start(FIRST)
+        stages = [*behind, first]
         pids = {
             "kafka": field.stack.pids["kafka"],
             COLLECTOR: field.stack.pids["jaeger"],
             **{stage.name: stage.pid for stage in stages},
         }
         async with metering(pids) as meter:
-            yield Chain(names[0], table, stages, meter)
+            await first.become_ready()
+            yield Chain(table, stages, meter)

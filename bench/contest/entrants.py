@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# The last first: what leaves a stage finds the next one waiting.
-STAGES = ("sink", "decorate", "normalize")
+# What leaves the first stage finds the others waiting.
+FIRST, BEHIND = "normalize", ("decorate", "sink")
 
 
 @dataclass(frozen=True, slots=True)

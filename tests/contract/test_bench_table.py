@@ -16,18 +16,18 @@ pytestmark = pytest.mark.stack
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 BEGAN_S = BEGAN.timestamp()
 
-Asking = asyncpg.Connection[asyncpg.Record]
-
 
 @pytest.fixture
-async def table(asking: Asking) -> AsyncGenerator[Table]:
+async def table(asking: asyncpg.Connection[asyncpg.Record]) -> AsyncGenerator[Table]:
     table = Table(asking, f"peer_{uuid.uuid4().hex}")
     await table.create()
     yield table
     await table.drop()
 
 
-async def store(asking: Asking, table: Table, *stored_s: float, took_s: float = 0.5) -> None:
+async def store(
+    asking: asyncpg.Connection[asyncpg.Record], table: Table, *stored_s: float, took_s: float = 0.5
+) -> None:
     """Store rows in one transaction, each at a second of the run, made so long before."""
     rows = [
         (uuid.uuid4(), "n", 1.0, at - timedelta(seconds=took_s), "{}", at)
@@ -38,7 +38,7 @@ async def store(asking: Asking, table: Table, *stored_s: float, took_s: float = 
 
 
 async def test_it_is_measured_from_the_end_of_the_first_transaction(
-    asking: Asking, table: Table
+    asking: asyncpg.Connection[asyncpg.Record], table: Table
 ) -> None:
     await store(asking, table, 1.0, 1.1, 1.2)
     await store(asking, table, 2.0, 2.1)
@@ -49,7 +49,9 @@ async def test_it_is_measured_from_the_end_of_the_first_transaction(
     assert found.took_s == pytest.approx(2.0)
 
 
-async def test_one_transaction_is_not_enough(asking: Asking, table: Table) -> None:
+async def test_one_transaction_is_not_enough(
+    asking: asyncpg.Connection[asyncpg.Record], table: Table
+) -> None:
     await store(asking, table, 1.0, 1.1, 1.2)
 
     with pytest.raises(OperatorError, match="3 events came in one transaction; measure more"):
@@ -57,7 +59,7 @@ async def test_one_transaction_is_not_enough(asking: Asking, table: Table) -> No
 
 
 async def test_half_of_the_events_and_99_of_100_take_so_long_at_most(
-    asking: Asking, table: Table
+    asking: asyncpg.Connection[asyncpg.Record], table: Table
 ) -> None:
     for ms in range(1, 102):
         await store(asking, table, 10.0, took_s=ms / 1_000)
@@ -67,7 +69,9 @@ async def test_half_of_the_events_and_99_of_100_take_so_long_at_most(
     assert (found.p50_ms, found.p99_ms) == pytest.approx((51, 100))
 
 
-async def test_events_of_the_warm_up_do_not_count(asking: Asking, table: Table) -> None:
+async def test_events_of_the_warm_up_do_not_count(
+    asking: asyncpg.Connection[asyncpg.Record], table: Table
+) -> None:
     await store(asking, table, 1.0, took_s=0.9)
     await store(asking, table, 3.0, took_s=0.25)
 
@@ -77,7 +81,7 @@ async def test_events_of_the_warm_up_do_not_count(asking: Asking, table: Table) 
 
 
 async def test_rows_are_counted_when_the_table_has_stopped_growing(
-    asking: Asking, table: Table
+    asking: asyncpg.Connection[asyncpg.Record], table: Table
 ) -> None:
     await store(asking, table, 1.0, 1.1)
 
