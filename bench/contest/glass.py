@@ -56,6 +56,7 @@ async def peers(
     field: Field, entrant: Entrant, cell: Cell, number: int, *, pace: Pace, step: Step
 ) -> Figure:
     """Write events into a peer's first topic, one at a time."""
+    _prepare(field, pace)
     contexts = supply.contexts(pace.events, cell.percent)
     async with (
         chain.topics(field, entrant, number) as names,
@@ -80,6 +81,7 @@ async def through_the_door(
     field: Field, bench: Bench, cell: Cell, number: int, *, pace: Pace, step: Step
 ) -> Figure:
     """Send us events, one a request."""
+    _prepare(field, pace)
     reached = field.stack.reached
     table = Table(field.connection, ours.TABLE)
     headers = {"Api-Key": reached.api_key, "Content-Type": "application/json"}
@@ -112,6 +114,11 @@ async def through_the_door(
             meter.sample()
             cpu_s = meter.between(began_s, now_s())
             return await _figure(table, cell, number, since_s, cpu_s)
+
+
+def _prepare(field: Field, pace: Pace) -> None:
+    """Have all events ready: while they are made, none would leave when it is due."""
+    field.supply.take(pace.events)
 
 
 async def _until_stored(table: Table, events: int) -> None:
