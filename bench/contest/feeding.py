@@ -63,7 +63,7 @@ async def preload(
     async with producing(servers) as producer:
         acks = []
         for partition, batch in zip(
-            cycle(range(PARTITIONS)), _batches(producer, values, headers), strict=False
+            cycle(range(PARTITIONS)), batches(producer, values, headers), strict=False
         ):
             acks.append(await producer.send_batch(batch, topic, partition=partition))
             if len(acks) >= _IN_FLIGHT_MAX:
@@ -72,9 +72,10 @@ async def preload(
         await asyncio.gather(*acks)
 
 
-def _batches(
+def batches(
     producer: AIOKafkaProducer, values: Sequence[bytes], headers: Sequence[Headers] | None
 ) -> Iterator[BatchBuilder]:
+    """Put records into as few batches as can be sent, so that every partition gets some."""
     batch, left = producer.create_batch(), _BATCH_RECORDS
     for number, value in enumerate(values):
         given = list(headers[number]) if headers is not None else []
