@@ -65,8 +65,8 @@ dlq-show: setup ## print dead letters in full (ID=<trace id>, or ID=events.raw-3
 dlq-replay: setup ## send them again, same ids, new trace (TRACE=… STAGE=… REASON=… LIMIT=1 DRY=1 AGAIN=1)
 	@$(TTG) dlq replay $(call opt,TRACE,trace) $(call opt,STAGE,stage) $(call opt,REASON,reason) $(call opt,LIMIT,limit) $(if $(DRY),--dry-run) $(if $(AGAIN),--again)
 
-bench: setup ## measure what tracing costs, or WHAT=collector, latency, scaling, soak, sizing (ROUNDS=3 WRITE=docs/benchmarks.md)
-	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call arg,MEASURED) $(call opt,EVENTS,events) $(call opt,EVENTS_MAX,events-max) $(call opt,ROUNDS,rounds) $(call opt,BATCH,batch) $(call opt,MINUTES,minutes) $(call opt,JSON,json) $(call opt,WRITE,write)
+bench: setup ## measure what tracing costs, or WHAT=peers, latency, scaling, soak, sizing, collector (ROUNDS=3 WRITE=docs/benchmarks.md)
+	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call arg,MEASURED) $(call opt,ONLY,only) $(call opt,EVENTS,events) $(call opt,EVENTS_MAX,events-max) $(call opt,ROUNDS,rounds) $(call opt,BATCH,batch) $(call opt,SAMPLED,sampled) $(call opt,MINUTES,minutes) $(call opt,JSON,json) $(call opt,WRITE,write)
 
 clean: $(TTG) ## stop it and remove its data
 	@$(TTG) clean

@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m bench tracing`, `python -m bench collector`."""
+"""The command line of the benchmarks: `python -m bench tracing`, `collector`, `peers`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ app.command("bench.tracing:tracing", name="tracing", help="Measure what tracing 
 app.command(
     "bench.collector:collector", name="collector", help="Measure what a bad collector costs."
 )
+app.command("bench.contest.command:peers", name="peers", help="Compare with what others build.")
 app.command(
     "bench.latency:latency", name="latency", help="Measure the time to glass against offered load."
 )

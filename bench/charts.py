@@ -111,7 +111,8 @@ def lines(
 ) -> str:
     """Draw a line for each series, `{series: [(x, y), ...]}`, with its points in their order."""
     points = [point for each in series.values() for point in each]
-    left, right, bottom = _SIDE + _LEFT, _WIDTH - _SIDE, _TOP + _CHART_HEIGHT
+    # Half of the last tick's text stands beyond the axis.
+    left, right, bottom = _SIDE + _LEFT, _WIDTH - 2 * _SIDE, _TOP + _CHART_HEIGHT
     across = Scale.over([x for x, _ in points], left, right, log=log_x)
     up = Scale.over([y for _, y in points], bottom, _TOP, log=log_y)
     drawn = [*_legend(list(series)), *_upright(across, _TOP, bottom), *_level(up, left, right)]

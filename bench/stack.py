@@ -23,8 +23,9 @@ from tools.errors import OperatorError
 from tools.native import checks, stack as native, supervisor
 from tools.native.settings import Settings, cache_dir
 
-# Below the ports that Linux gives to whoever connects, one of which a stack would then lack.
-_PORT_BASES = range(30_000, 32_700, 50)
+# Below the ports that the kernel gives to connections: that of the door is free between runs, and
+# must not be taken meanwhile.
+_PORT_BASES = range(20_000, 32_000, 50)
 # What a shell sets for its own stack would change what is measured.
 _OTHERS = (
     *("OTEL_", "TRACE_", "KAFKA_", "TTG_", "HEALTH_", "DEAD_LETTERS_"),
