@@ -31,6 +31,9 @@ class KafkaSettings(BaseSettings):
     producer_rebuilds_max: int = Field(default=10, ge=1)
 
     # Consumer. The session bounds how long a dead replica's partitions stand still.
+    # A fetch is answered when there is this much, or after `fetch_max_wait_ms`; in between records
+    # wait at the broker, at each hop.
+    fetch_min_bytes: int = Field(default=1, ge=1)
     fetch_max_wait_ms: int = Field(default=100, ge=1)
     max_partition_fetch_bytes: int = Field(default=1_048_576, ge=1_024)
     poll_timeout_ms: int = Field(default=200, ge=1)
