@@ -22,6 +22,8 @@ app.command(
     "bench.collector:collector", name="collector", help="Measure what a bad collector costs."
 )
 
+app.command("bench.tune.command:tune", name="tune", help="Find settings that are worth it.")
+
 
 def main() -> None:
     """Run one benchmark; SIGTERM ends it as Ctrl-C does."""
