@@ -50,10 +50,8 @@ class Log:
 
     def _segments(self) -> Iterator[tuple[str, Path]]:
         for topic in self._topics:
-            for path in sorted(self._folder.glob(f"{topic}-*/*.log")):
-                # `events.raw-3`, and not `events.raw-3.dlq-0`.
-                if path.parent.name.rpartition("-")[0] == topic:
-                    yield topic, path
+            for path in sorted(self._folder.glob(f"{topic}-[0-9]*/*.log")):
+                yield topic, path
 
 
 def batches(segment: IO[bytes]) -> Iterator[Batch]:

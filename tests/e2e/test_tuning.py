@@ -29,6 +29,7 @@ TRIED_LIMIT_S = 1_800.0
 COMMAND_LIMIT_S = 300.0
 STOP_LIMIT_S = 60.0
 LINGER_MS = 300
+EARLY_MS = 1.0
 PRODUCERS = 3
 
 
@@ -59,7 +60,8 @@ def trials(out: Path) -> list[Done]:
     return [msgspec.json.decode(line, type=Done) for line in lines]
 
 
-def left_of_stacks_in(folder: Path) -> Iterator[str]:
+def members_in(folder: Path) -> Iterator[str]:
+    """The processes of stacks whose state is in a folder."""
     for process in psutil.process_iter():
         try:
             if process.environ().get("TTG_STACK", "").startswith(str(folder)):
@@ -74,12 +76,13 @@ def test_a_run_that_is_stopped_goes_on_and_ends_with_a_report(tmp_path: Path) ->
         command(out, "10m"), env=environ(out), stdout=subprocess.PIPE, text=True
     ) as stopped:
         eventually(lambda: trials(out) or stopped.poll() is not None, TRIED_LIMIT_S)
+        assert [*members_in(tmp_path)]
         stopped.send_signal(signal.SIGINT)
         said, _ = stopped.communicate(timeout=STOP_LIMIT_S)
 
     assert stopped.returncode == 130
     assert "the same command goes on" in said
-    assert not [*left_of_stacks_in(tmp_path)]
+    assert not [*members_in(tmp_path)]
     before = trials(out)
     assert Page((out / "report.html").read_text()).links
 
@@ -94,7 +97,7 @@ def test_a_run_that_is_stopped_goes_on_and_ends_with_a_report(tmp_path: Path) ->
     assert after[: len(before)] == before
     assert len(after) > len(before)
     assert [one.number for one in after] == [*range(1, len(after) + 1)]
-    assert not [*left_of_stacks_in(tmp_path)]
+    assert not [*members_in(tmp_path)]
     for one in after:
         check(one)
     check_report(out, settings=len({one.trial.title for one in after}))
@@ -102,16 +105,18 @@ def test_a_run_that_is_stopped_goes_on_and_ends_with_a_report(tmp_path: Path) ->
 
 
 def check(done: Done) -> None:
-    """Look at the figures of a trial: all of the load was stored, and costs something."""
+    """Look at the figures of a trial: the load was stored while it lasted, and cost something."""
     one = done.measured
     assert one is not None, done.error
     assert one.accepted == 300
-    assert one.share > 0.9
-    assert 0 < one.from_door.p50 <= one.time_to_glass.p50 <= one.time_to_glass.p99
+    assert one.share > 0.7
+    # A timer may be early by as much.
+    assert 0 < one.from_door.p50 <= one.time_to_glass.p50 + EARLY_MS
+    assert one.time_to_glass.p50 <= one.time_to_glass.p99
     assert all(one.cpu_us[name] > 0 for name in ("ingest", "normalize", "decorate", "sink"))
     assert all(each.batches_per_s > 0 for each in one.written.values())
-    # 60 requests a second, and an open record waits 5 ms for the next one.
-    assert 30 < one.written["events.raw"].records_per_s < 70
+    # 60 requests a second; those that wait for each other share a record.
+    assert 5 < one.written["events.raw"].records_per_s < 70
     assert one.traces > 10
 
 
@@ -147,7 +152,7 @@ def test_a_settings_file_reaches_every_stage_also_those_that_come_later(tmp_path
         stack = Stack(state_dir, port_base, read_env(state_dir))
         assert lingers(stack, "decorate") == [str(LINGER_MS)] * 2
         assert lingers(stack, "sink") == [str(LINGER_MS)]
-        assert took_s(stack) >= PRODUCERS * LINGER_MS / 1_000
+        assert took_s(stack) >= (PRODUCERS * LINGER_MS - EARLY_MS) / 1_000
 
         assert stack.ttg("up", "--settings", str(tuned)).returncode == 0
         changed = stack.ttg("up", "--settings", str(other))

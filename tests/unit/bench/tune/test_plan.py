@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from bench.tune import knobs, plan
 from bench.tune.trial import Done, Trial
@@ -18,7 +19,9 @@ def figures(trial: Trial) -> dict[str, float]:
     return {"cpu_us": 20.0 - 3 * good + 5 * bad}
 
 
-def gone_through(dones: list[Done] | None = None) -> list[Done]:
+def gone_through(
+    dones: list[Done] | None = None, figures: Callable[[Trial], dict[str, float]] = figures
+) -> list[Done]:
     dones = list(dones or [])
     while (trial := plan.following(dones)) is not None:
         number = len(dones) + 1
@@ -91,3 +94,15 @@ def test_two_slow_replicas_get_twice_what_they_can_do() -> None:
     assert plan.slow_ms(40.0) == 100
     assert plan.slow_ms(0.0) == 200
     assert plan.slow_ms(1e6) == 1
+
+
+def test_what_is_good_alone_and_bad_together_is_not_kept_together() -> None:
+    def jarring(trial: Trial) -> dict[str, float]:
+        good = sum(GOOD.get(name) == value for name, value in trial.changes.items())
+        return {"cpu_us": 30.0 if len(trial.changes) > 1 else 20.0 - 3 * good}
+
+    dones = gone_through(figures=jarring)
+    last = [done.trial.changes for done in dones if done.trial.round == plan.ROUNDS_MAX]
+
+    assert len(last) == 3
+    assert all(len(changes) <= 1 for changes in last)
