@@ -40,6 +40,8 @@ _OF_THE_STACK = frozenset(
         *("GLASS_HOST", "GLASS_PORT", "GLASS_PUBLISHED_ON"),
     )
 )
+# Where spans go, with user and password at worst; the SDK reads it.
+_OF_THE_SHELL = frozenset({"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"})
 _REPLICAS = {f"{hop.stage.upper()}_REPLICAS": hop.stage for hop in PIPELINE if hop.reads}
 _Replicas = TypeAdapter(int)
 
@@ -100,7 +102,13 @@ def _check(variable: str, value: str, where: str) -> None:
         near = difflib.get_close_matches(variable, [*known, *_REPLICAS], n=1)
         meant = f" Is {near[0]} meant?" if near else ""
         raise OperatorError(f"{where}: no stage has a setting {variable}.{meant}")
-    _validate(known[variable], variable, value, where)
+    adapter = known[variable]
+    if adapter is None:
+        raise OperatorError(
+            f"{where}: {variable} belongs in the shell of `make up`, because it is or may hold a "
+            "secret."
+        )
+    _validate(adapter, variable, value, where)
 
 
 def _replicas(variable: str, value: str, where: str) -> int:
@@ -120,20 +128,27 @@ def _validate(adapter: TypeAdapter[Any], variable: str, value: str, where: str) 
         raise OperatorError(f"{where}: {variable}={value} is wrong: {said}.") from error
 
 
-def _known() -> dict[str, TypeAdapter[Any]]:
-    return {name: adapter for each in _READ_BY_STAGES for name, adapter in _fields(each)}
+def _known() -> dict[str, TypeAdapter[Any] | None]:
+    """What checks a value, by the name of its variable; nothing does for a secret."""
+    known = {name: adapter for each in _READ_BY_STAGES for name, adapter in _fields(each)}
+    return {**known, **dict.fromkeys(_OF_THE_SHELL)}
 
 
-def _fields(settings: type[BaseSettings]) -> Iterator[tuple[str, TypeAdapter[Any]]]:
+def _fields(settings: type[BaseSettings]) -> Iterator[tuple[str, TypeAdapter[Any] | None]]:
     prefix = settings.model_config.get("env_prefix", "")
     for name, one in settings.model_fields.items():
         kinds = get_args(one.annotation) or (one.annotation,)
-        # A part of its own, with names of its own, or a secret, which belongs in no such file.
-        if any(isinstance(k, type) and issubclass(k, BaseModel | SecretStr) for k in kinds):
+        # A part of its own, with names of its own.
+        if _is_any(kinds, BaseModel):
             continue
         alias = one.validation_alias
         assert not isinstance(alias, AliasChoices | AliasPath)
         constrained: Any = (
-            Annotated[one.annotation, *one.metadata] if one.metadata else (one.annotation)
+            Annotated[one.annotation, *one.metadata] if one.metadata else one.annotation
         )
-        yield alias or f"{prefix}{name}".upper(), TypeAdapter(constrained)
+        adapter = None if _is_any(kinds, SecretStr) else TypeAdapter[Any](constrained)
+        yield alias or f"{prefix}{name}".upper(), adapter
+
+
+def _is_any(kinds: tuple[Any, ...], of: type) -> bool:
+    return any(isinstance(kind, type) and issubclass(kind, of) for kind in kinds)

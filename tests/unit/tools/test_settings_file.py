@@ -42,7 +42,9 @@ def test_what_the_shell_says_wins() -> None:
         ("INGEST_REPLICAS=2", "no stage has a setting INGEST_REPLICAS"),
         ("DATABASE_URL=postgresql://x", "DATABASE_URL is set by the stack itself"),
         ("INGEST_API_KEYS=a=b", "INGEST_API_KEYS is set by the stack itself"),
-        ("OTEL_EXPORTER_OTLP_HEADERS=api-key=x", "no stage has a setting OTEL_EXPORTER_OTLP_HEAD"),
+        ("OTEL_EXPORTER_OTLP_HEADERS=api-key=x", "belongs in the shell of `make up`"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=http://x", "belongs in the shell of `make up`"),
+        ("GLASS_API_KEYS=a=b", "belongs in the shell of `make up`"),
         ("hello", "'hello' is not NAME=value"),
         ("KAFKA_LINGER_MS=5\nKAFKA_LINGER_MS=6", "KAFKA_LINGER_MS is set for the second time"),
     ],
@@ -54,6 +56,13 @@ def test_a_wrong_line_is_named_with_what_is_wrong(line: str, said: str) -> None:
     number = 1 + line.count("\n") + 1
     assert str(raised.value).startswith(f"tuned.env, line {number}: ")
     assert said in str(raised.value)
+
+
+def test_what_is_said_of_a_secret_does_not_hold_it() -> None:
+    with pytest.raises(OperatorError) as raised:
+        parse("GLASS_API_KEYS=tenant=hush", "tuned.env")
+
+    assert "hush" not in str(raised.value)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
