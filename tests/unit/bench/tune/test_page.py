@@ -110,6 +110,13 @@ def test_the_document_has_a_table_for_each_question() -> None:
     assert "| linger.ms 50 | 1 |" in text
 
 
+def test_the_document_compares_the_front_with_the_defaults() -> None:
+    dones = [done(1, p99_ms=99), *(done(n, LINGER, p99_ms=40) for n in (2, 3))]
+    text = page.markdown(report(dones))
+
+    assert text.index("| linger.ms=20 | 2 | 5,000 |") < text.index("| defaults | 1 | 5,000 |")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "is_log", "found"),
     [
