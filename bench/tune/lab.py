@@ -28,7 +28,7 @@ from tools.load.sender import Outcome, Sender
 _PATH = "/v1/events"
 _LOOK_AGAIN_S = 0.2
 _CONNECTIONS = 16
-_WARM_UP_REQUESTS = 20_000
+_WARM_UP_REQUESTS = 10_000
 _WARM_UP_EVENTS_MAX = 400_000
 _STALL_LIMIT_S = 60.0
 # Until a stage that is slow has fallen so far behind that one poll takes longer than it may.
