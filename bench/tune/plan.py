@@ -93,9 +93,10 @@ def candidates(dones: Sequence[Done]) -> list[dict[str, str]]:
         return [point.changes for point in list(best.values())[:_LEFT_MIN]]
     sizes = range(len(ranked), 0, -1)
     together = [_merged(some) for size in sizes for some in combinations(ranked, size)]
-    # All of them, then the best pairs, then the best alone; the others are left out.
+    # By what they promise, and always the best alone: what is good apart may be bad together.
     together.sort(key=lambda changes: _expected(changes, ranked, base))
-    return together[:_CANDIDATES_MAX]
+    kept = [changes for changes in together if changes != ranked[0].changes]
+    return [*kept[: _CANDIDATES_MAX - 1], ranked[0].changes]
 
 
 def _merged(some: Sequence[Point]) -> dict[str, str]:

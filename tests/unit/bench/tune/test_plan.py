@@ -106,3 +106,20 @@ def test_what_is_good_alone_and_bad_together_is_not_kept_together() -> None:
 
     assert len(last) == 3
     assert all(len(changes) <= 1 for changes in last)
+
+
+def test_the_best_alone_is_tried_again_however_many_combinations_promise_more() -> None:
+    good = {**GOOD, "SINK_TRANSACTION_EVENTS_MAX": "5000"}
+
+    def each(trial: Trial) -> dict[str, float]:
+        return {"cpu_us": 20.0 - 3 * sum(good.get(n) == v for n, v in trial.changes.items())}
+
+    dones = [
+        Done(number=number, trial=trial, took_s=1.0, measured=measured(**each(trial)))  # type: ignore[arg-type]
+        for number, trial in enumerate(plan.one_by_one(), start=1)
+    ]
+    found = plan.candidates(dones)
+
+    assert good in found
+    assert len(found) == 8
+    assert [len(changes) for changes in found].count(1) == 1
