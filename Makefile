@@ -1,6 +1,6 @@
 # The only door. Each target is one line; `ttg` and tools/setup.sh hold the logic.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-fast test-faults chaos up down ps logs scale load trace headers dlq dlq-show dlq-replay bench clean
+.PHONY: help setup check test test-fast test-faults chaos up down ps logs scale load trace headers dlq dlq-show dlq-replay bench tune clean
 TTG := .venv/bin/ttg
 # Settings given as `make load RATE=500` become options, those left out stay the command's own.
 opt = $(if $($(1)),--$(2) '$($(1))')
@@ -32,8 +32,8 @@ test-faults: setup ## every fault of the table that must pass (ONLY=F04 for some
 chaos: setup ## all faults at random for ten minutes (SEED=7 DURATION=600 WRITE=folder)
 	@.venv/bin/python -m tests.faults.chaos $(call opt,SEED,seed) $(call opt,DURATION,duration) $(call opt,WRITE,write)
 
-up: setup ## start the whole pipeline and wait until it is ready
-	@$(TTG) up
+up: setup ## start the whole pipeline and wait until it is ready (SETTINGS=tuned.env)
+	@$(TTG) up $(call opt,SETTINGS,settings)
 
 down: $(TTG) ## stop it; the data stays
 	@$(TTG) down
@@ -67,6 +67,9 @@ dlq-replay: setup ## send them again, same ids, new trace (TRACE=… STAGE=… R
 
 bench: setup ## measure what tracing costs, or WHAT=peers, latency, scaling, soak, sizing, collector (ROUNDS=3 WRITE=docs/benchmarks.md)
 	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call arg,MEASURED) $(call opt,ONLY,only) $(call opt,EVENTS,events) $(call opt,EVENTS_MAX,events-max) $(call opt,ROUNDS,rounds) $(call opt,BATCH,batch) $(call opt,SAMPLED,sampled) $(call opt,MINUTES,minutes) $(call opt,JSON,json) $(call opt,WRITE,write)
+
+tune: setup ## try settings under a load of yours, recommend some (RATE=5000 BATCH=100 BUDGET=10m SAMPLED=0.05 OUT=tuning)
+	@.venv/bin/python -m bench tune $(call opt,RATE,rate) $(call opt,BATCH,batch) $(call opt,BUDGET,budget) $(call opt,SAMPLED,sampled) $(call opt,OUT,out) $(call opt,WRITE,write) $(if $(FRESH),--fresh)
 
 clean: $(TTG) ## stop it and remove its data
 	@$(TTG) clean

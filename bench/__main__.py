@@ -34,6 +34,8 @@ app.command(
     "bench.sizing:sizing", name="sizing", help="Work out what a rate takes from what was measured."
 )
 
+app.command("bench.tune.command:tune", name="tune", help="Find settings that are worth it.")
+
 
 def main() -> None:
     """Run one benchmark; SIGTERM ends it as Ctrl-C does."""

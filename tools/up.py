@@ -9,10 +9,14 @@ import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from tools import env, mode as modes
+from cyclopts import Parameter
+
+from tools import env, mode as modes, settings_file
 from tools.env import StackEnv
 from tools.errors import OperatorError
 from tools.mode import Mode
@@ -20,20 +24,30 @@ from tools.native import checks, locks, secret, settings as native_settings, sta
 from tools.native.settings import Settings
 from tools.process import Process, order
 from tools.progress import Step
+from tools.settings_file import StageSettingsFile
 
 _READY_TIMEOUT_S = 120.0
 _POLL_S = 0.2
 # A process that ended this often during one wait does not become ready by another try.
 _RESTARTS_MAX = 4
 _TAIL_LINES = 15
+# What the stack was started with, as long as it is up.
+SETTINGS_FILE = "settings.env"
 
 
-def up() -> None:
+def up(*, settings_from: Annotated[Path | None, Parameter(name="--settings")] = None) -> None:
     """Start the pipeline and wait until it is ready.
 
     Reads TTG_STATE_DIR, TTG_PORT_BASE, TTG_CACHE_DIR and MODE. Variables named OTEL_*, KAFKA_*,
     TRACE_* or after a stage (INGEST_*, NORMALIZE_*, …) reach the stages.
+
+    Parameters
+    ----------
+    settings_from
+        A file of such variables, as `make tune` writes it; one that the shell has too wins. They
+        hold as long as the stack is up, for replicas that come later as well.
     """
+    wish = settings_file.read(settings_from) if settings_from else StageSettingsFile()
     # PostgreSQL's account must reach what is made here; what is private sets its own mode.
     os.umask(0o022)
     _interrupt_on_signals()
@@ -42,9 +56,10 @@ def up() -> None:
     with alone(settings):
         mode = modes.for_start(settings)
         if mode.is_up() and settings.env_file.is_file():
+            refuse_other_settings(settings, wish)
             _repair(settings, mode)
         else:
-            _start(settings, mode)
+            _start(settings, mode, wish)
     _say_what_next(settings)
 
 
@@ -74,16 +89,18 @@ def take_down(settings: Settings) -> bool:
     return any(stopped)
 
 
-def _start(settings: Settings, mode: Mode) -> None:
+def _start(settings: Settings, mode: Mode, wish: StageSettingsFile) -> None:
     take_down(settings)
     mode.check()
     stack.lay_out(settings)
-    shell = stack.held_variables()
+    (settings.run / SETTINGS_FILE).write_text(wish.text)
+    shell = wish.under(stack.held_variables())
     reached = mode.prepare(shell)
     try:
         modes.record(settings, mode)
         mode.start(reached, shell)
         _wait(mode)
+        _scale(mode, wish.replicas)
         secret.write(settings.env_file, env.render(reached))
     except BaseException:
         # Also on Ctrl-C, and a second one does not stop the stopping, which has its own limits:
@@ -91,6 +108,14 @@ def _start(settings: Settings, mode: Mode) -> None:
         _ignore_signals()
         take_down(settings)
         raise
+
+
+def _scale(mode: Mode, replicas: Mapping[str, int]) -> None:
+    wanted = {stage: count for stage, count in replicas.items() if count > 1}
+    for stage, count in wanted.items():
+        mode.scale(stage, count)
+    if wanted:
+        _wait(mode)
 
 
 def _repair(settings: Settings, mode: Mode) -> None:
@@ -110,6 +135,13 @@ def refuse_other_ports(settings: Settings, reached: StackEnv) -> None:
             f"This stack is up at the ports from {up_at} on, not from {settings.port_base} on; "
             "run `make down` first."
         )
+
+
+def refuse_other_settings(settings: Settings, wish: StageSettingsFile) -> None:
+    """Raise `OperatorError` if the running stack was started with other settings than `wish`."""
+    path = settings.run / SETTINGS_FILE
+    if wish.text and wish.text != (path.read_text() if path.is_file() else ""):
+        raise OperatorError("This stack is up with other settings; run `make down` first.")
 
 
 def _wait(mode: Mode) -> None:

@@ -58,6 +58,7 @@ async def consumer(
         # Exactly one: each further strategy would cost a JoinGroup of its own.
         partition_assignment_strategy=(StickyPartitionAssignor,),
         max_poll_records=poll_records_max,
+        fetch_min_bytes=settings.fetch_min_bytes,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
         max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
         session_timeout_ms=settings.session_timeout_ms,

@@ -32,6 +32,9 @@ class KafkaSettings(BaseSettings):
     producer_rebuilds_max: int = Field(default=10, ge=1)
 
     # Consumer. The session bounds how long a dead replica's partitions stand still.
+    # A fetch is answered when there is this much, or after `fetch_max_wait_ms`; in between records
+    # wait at the broker, at each hop.
+    fetch_min_bytes: int = Field(default=1, ge=1)
     fetch_max_wait_ms: int = Field(default=100, ge=1)
     # Between two fetches from one broker. Where records come more often, each fetch, and all that
     # is sent and committed for it, is of several; where they come less often, none waits.

@@ -324,3 +324,20 @@ async def test_a_late_producer_arrives(stack: Stack) -> None:
                     await asyncio.sleep(0.05)
                 else:
                     break
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(1_900)
+@pytest.mark.parametrize(("fetch_min_bytes", "waits"), [(1, False), (500_000, True)])
+async def test_a_broker_collects_for_a_fetch_as_long_as_it_may(
+    stack: Stack, fetch_min_bytes: int, *, waits: bool
+) -> None:
+    servers, wait_s = stack.kafka_bootstrap_servers, 1.5
+    settings = {"fetch_min_bytes": fetch_min_bytes, "fetch_max_wait_ms": round(wait_s * 1_000)}
+    async with in_kafka(servers, **settings) as broker:
+        await broker.write(b"a")
+        async with broker.join("g", Kept()) as consumer:
+            (record,) = await read(consumer, 1)
+
+    fetched_s = (record.fetched_us - record.asked_us) / 1e6
+    assert (fetched_s >= 0.9 * wait_s) == waits

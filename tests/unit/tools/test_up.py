@@ -12,7 +12,8 @@ from tools.errors import OperatorError
 from tools.native import settings as native_settings, stack
 from tools.native.settings import Settings
 from tools.process import Process
-from tools.up import alone, hopeless, refuse_other_ports
+from tools.settings_file import StageSettingsFile
+from tools.up import SETTINGS_FILE, alone, hopeless, refuse_other_ports, refuse_other_settings
 
 
 @pytest.fixture
@@ -88,3 +89,13 @@ def test_a_stack_at_other_ports_is_not_the_one_that_was_asked_for(settings: Sett
     refuse_other_ports(settings, at_7400)
     with pytest.raises(OperatorError, match="from 7400 on, not from 9400 on; run `make down`"):
         refuse_other_ports(elsewhere, at_7400)
+
+
+def test_a_stack_that_is_up_keeps_the_settings_it_has(settings: Settings) -> None:
+    settings.run.mkdir(parents=True)
+    (settings.run / SETTINGS_FILE).write_text("KAFKA_LINGER_MS=5\n")
+
+    refuse_other_settings(settings, StageSettingsFile())
+    refuse_other_settings(settings, StageSettingsFile("KAFKA_LINGER_MS=5\n"))
+    with pytest.raises(OperatorError, match="other settings; run `make down` first"):
+        refuse_other_settings(settings, StageSettingsFile("KAFKA_LINGER_MS=6\n"))

@@ -1,0 +1,92 @@
+"""What the rows of a trial say: when events of the load were due, received and stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from bench.tune.trial import Latency
+from tools.load.plan import Plan
+
+_TIMEOUT_S = 60.0
+# The first and the last of them stand at the edges of a transaction.
+_SLOPE_FROM, _SLOPE_TO = 0.05, 0.95
+
+# The lowest 48 bits of an id are the number of the event in its run; $3 is when the first request
+# was due (µs since the epoch), $4 events a request, $5 µs from one event to the next.
+_TIMES = """
+with numbered as (
+    select ('x' || right(event_id::text, 12))::bit(48)::bigint as number,
+           extract(epoch from stored_at)::float8 * 1e6 as stored_us,
+           extract(epoch from received_at)::float8 * 1e6 as received_us
+    from event
+    where event_id between $1::uuid and $2::uuid
+), waited as (
+    select stored_us,
+           (stored_us - $3::float8 - number / $4::bigint * $4::bigint * $5::float8) / 1e3 as due_ms,
+           (stored_us - received_us) / 1e3 as door_ms
+    from numbered
+    where stored_us < $6::float8
+)
+select count(*) as events,
+       percentile_disc(array[0.5, 0.99]::float8[]) within group (order by due_ms) as due_ms,
+       percentile_disc(array[0.5, 0.99]::float8[]) within group (order by door_ms) as door_ms,
+       percentile_disc($7::float8[]) within group (order by stored_us) as stored_us
+from waited
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The events of a plan from one number on, as far as they are stored before a moment."""
+
+    plan: Plan
+    began_s: float
+    first_event: int
+    until_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What became of it; `events_per_s` is how fast rows came."""
+
+    events: int
+    events_per_s: float
+    from_due: Latency
+    from_door: Latency
+
+
+async def times(url: str, part: Part) -> Times | None:
+    """Sum up the rows of a part of a run; `None` if there is none."""
+    plan = part.plan
+    async with _connected(url) as connection:
+        row = await connection.fetchrow(
+            _TIMES,
+            *(plan.event_id(part.first_event), plan.event_id(plan.events - 1)),
+            *(part.began_s * 1e6, plan.batch, 1e6 / plan.rate_events_per_s, part.until_s * 1e6),
+            [_SLOPE_FROM, _SLOPE_TO],
+        )
+    assert row is not None
+    if not row["events"]:
+        return None
+    began_us, ended_us = row["stored_us"]
+    took_s = max(ended_us - began_us, 1.0) / 1e6
+    return Times(
+        events=row["events"],
+        events_per_s=row["events"] * (_SLOPE_TO - _SLOPE_FROM) / took_s,
+        from_due=Latency(*row["due_ms"]),
+        from_door=Latency(*row["door_ms"]),
+    )
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(url, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=_TIMEOUT_S)
