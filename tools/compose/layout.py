@@ -20,8 +20,8 @@ PUBLISHED = (
     *("ingest", "glass", "jaeger", "jaeger-grpc", "otlp-grpc", "otlp-http"),
     *("kafka", "postgres"),
 )
-_FOR_STAGES = (
-    *("OTEL_", "TRACE_", "KAFKA_", "GLASS_"),
+FOR_STAGES = (
+    *("OTEL_", "TRACE_", "KAFKA_", "DEAD_LETTERS_", "HEALTH_", "GLASS_"),
     *(f"{hop.stage.upper()}_" for hop in PIPELINE),
 )
 _ENTITIES = "DECORATE_ENTITIES"
@@ -112,7 +112,7 @@ def _entities_file(shell: Mapping[str, str]) -> Path | None:
 
 
 def _for_stages(shell: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in sorted(shell.items()) if name.startswith(_FOR_STAGES)}
+    return {name: text for name, text in sorted(shell.items()) if name.startswith(FOR_STAGES)}
 
 
 def _line(name: str, text: str) -> str:

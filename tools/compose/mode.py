@@ -66,11 +66,13 @@ class ComposeMode:
             raise OperatorError(self._why(error)) from error
 
     def processes(self) -> list[Process]:
-        return containers.processes(self._project)
+        found = containers.inspected(containers.ids(self._project))
+        return [containers.process(one) for one in found]
 
     def said(self, processes: Sequence[Process]) -> Mapping[str, Said]:
-        # The engine's own health checks are in the state of each container.
-        return {}
+        found = containers.inspected([one.name for one in processes])
+        answers = {containers.process(one).name: containers.said(one) for one in found}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def restart(self, process: Process) -> None:
         Run(["docker", "start", process.name], remedy=_LOGS)()

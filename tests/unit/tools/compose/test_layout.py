@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
+from services.topology import PIPELINE
 from tools import env
 from tools.compose import layout
+from tools.env import REPOSITORY
 from tools.errors import OperatorError
 from tools.native import stack
 from tools.native.settings import Settings
@@ -65,6 +68,19 @@ def test_the_shells_variables_reach_the_stages_as_they_are(settings: Settings) -
 
     stages = (settings.config / "stages.env").read_text()
     assert stages == "OTEL_X=1\nSINK_X=a '$b' \"c\"\nTRACE_SHAPE=chain\n"
+
+
+def test_every_prefix_of_a_setting_reaches_the_stages() -> None:
+    """A prefix that is missing would be a setting that works in native mode only."""
+    sources = [*(REPOSITORY / "libs").rglob("*.py"), *(REPOSITORY / "services").rglob("*.py")]
+    prefixes = {
+        prefix
+        for source in sources
+        for prefix in re.findall(r'env_prefix="(\w+)"', source.read_text())
+    }
+
+    assert len(prefixes) > len(PIPELINE)
+    assert prefixes <= set(layout.FOR_STAGES)
 
 
 def test_a_quote_in_a_key_does_not_end_it(settings: Settings) -> None:
