@@ -78,7 +78,7 @@ def _status(entry: dict[str, Any]) -> str:
     # What is not of ours does not say it itself.
     if _health(entry) == "unhealthy" and not _is_stage(entry):
         return "not ready"
-    status = entry["State"]["Status"]
+    status: str = entry["State"]["Status"]
     return _STATUS.get(status, status.capitalize())
 
 
@@ -86,7 +86,7 @@ def _health(entry: dict[str, Any]) -> str:
     """Return `starting`, `healthy` or `unhealthy`; empty if it does not run or nobody looks."""
     state = entry["State"]
     health: dict[str, str] = state.get("Health") or {}
-    return str(health.get("Status", "")) if state["Status"] == "running" else ""
+    return health.get("Status", "") if state["Status"] == "running" else ""
 
 
 def _is_stage(entry: dict[str, Any]) -> bool:
