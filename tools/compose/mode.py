@@ -51,11 +51,12 @@ class ComposeMode:
         password, _ = secret.of(self.settings.secrets, "postgres-password")
         reached = stack.reached(self.settings, key, password, shell)
         layout.lay_down(self.settings, password, reached, shell)
+        # First, because Compose would try to pull it for every stage that does not build it.
+        with Step("Building the image of the stages") as step:
+            self._compose(_BUILD, "build")(step.update)
         with Step("Fetching images") as step:
             pull = ("pull", "--policy", "missing", "--ignore-buildable")
             self._compose(_PULL, *pull)(step.update)
-        with Step("Building the image of the stages") as step:
-            self._compose(_BUILD, "build")(step.update)
         return reached
 
     def start(self, reached: StackEnv, shell: Mapping[str, str]) -> None:
