@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from services.topology import PIPELINE
 from tools import env
@@ -23,6 +25,10 @@ PUBLISHED = (
 FOR_STAGES = (
     *("OTEL_", "TRACE_", "KAFKA_", "DEAD_LETTERS_", "HEALTH_", "GLASS_"),
     *(f"{hop.stage.upper()}_" for hop in PIPELINE),
+)
+# Beside the one for all, which is the stack's own as long as nobody sets it.
+_ENDPOINTS = tuple(
+    f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS")
 )
 _ENTITIES = "DECORATE_ENTITIES"
 _SHARED = ("jaeger.yaml", "postgresql.conf")
@@ -42,6 +48,7 @@ def lay_down(
     settings: Settings, password: str, reached: StackEnv, shell: Mapping[str, str]
 ) -> None:
     """Write every file that compose.yaml names. Raises `OperatorError` for an unusable value."""
+    _refuse_loopback(settings, reached, shell)
     for name in _SHARED:
         _readable(shutil.copyfile(wheels.DEPLOY / name, settings.config / name))
     # Its listeners and its folder are replaced by variables of the container.
@@ -79,6 +86,27 @@ def layers(settings: Settings, reached: StackEnv, shell: Mapping[str, str]) -> l
     if _entities_file(shell):
         found.append(DEPLOY / "entities.yaml")
     return found
+
+
+def _refuse_loopback(settings: Settings, reached: StackEnv, shell: Mapping[str, str]) -> None:
+    named = {name: shell.get(name, "") for name in _ENDPOINTS}
+    own = stack.own_otlp_endpoint(settings)
+    if reached.otel_exporter_otlp_endpoint != own:
+        named["OTEL_EXPORTER_OTLP_ENDPOINT"] = reached.otel_exporter_otlp_endpoint
+    for name, url in named.items():
+        if _is_loopback(url):
+            raise OperatorError(
+                f"{name}={url} is in a container the container itself; name an address of this "
+                "machine that containers reach, or use MODE=native."
+            )
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _describe_inside(settings: Settings, password: str, reached: StackEnv) -> None:

@@ -94,6 +94,24 @@ def test_a_variable_of_several_lines_is_refused_by_its_name(settings: Settings) 
         lay_down(settings, OTEL_X="one\ntwo")
 
 
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_", "LOGS_"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4317", "https://localhost:4317", "[::1]:4317"])
+def test_a_collector_that_no_container_reaches_is_refused_with_the_remedy(
+    settings: Settings, signal: str, url: str
+) -> None:
+    name = f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"
+
+    with pytest.raises(OperatorError, match=f"{name}=.*or use MODE=native"):
+        lay_down(settings, **{name: url})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://172.17.0.1:4317", "https://otlp.example", "collector:4317"]
+)
+def test_a_collector_elsewhere_is_taken(settings: Settings, url: str) -> None:
+    assert lay_down(settings, OTEL_EXPORTER_OTLP_ENDPOINT=url)["TTG_OTLP_ENDPOINT"] == url
+
+
 def files(written: dict[str, str]) -> list[str]:
     return [Path(path).name for path in written["COMPOSE_FILE"].split(":")]
 
