@@ -64,14 +64,17 @@ compose="docker compose --env-file $TTG_STATE_DIR/config/compose.env"
 $compose config --quiet
 
 step 'one request'
-. "$TTG_STATE_DIR/env"
-answer=$(curl -fsS "$INGEST_URL/v1/events" -H "Api-Key: $API_KEY" \
-    -H 'Content-Type: application/json' -d '{"name": "room.temperature", "value": 21.5}')
-id=$(expr "$answer" : '.*"trace_id":"\([0-9a-f]*\)"')
-until_true 30 is_whole || fail "the waterfall of $id is not whole"
-until_true 30 is_stored || fail "no row of $id"
-make trace ID="$id"
-curl -fsS "$GLASS_URL/v1/events?name=room.temperature"
+# In a shell of its own: what is exported here must not reach the tests.
+(
+    . "$TTG_STATE_DIR/env"
+    answer=$(curl -fsS "$INGEST_URL/v1/events" -H "Api-Key: $API_KEY" \
+        -H 'Content-Type: application/json' -d '{"name": "room.temperature", "value": 21.5}')
+    id=$(expr "$answer" : '.*"trace_id":"\([0-9a-f]*\)"')
+    until_true 30 is_whole || fail "the waterfall of $id is not whole"
+    until_true 30 is_stored || fail "no row of $id"
+    make trace ID="$id"
+    curl -fsS "$GLASS_URL/v1/events?name=room.temperature"
+)
 
 step 'what the engine says'
 make ps
@@ -89,6 +92,9 @@ make down
 if docker ps --all --quiet | grep -q .; then fail "containers are left after make down"; fi
 
 step 'the tests'
-# That one needs a collector on the loopback interface, which is another one in a container.
+# Left out is what needs a collector on the loopback interface, which is another one in a container,
+# and what asks native mode's supervisor.
 MODE=compose .venv/bin/pytest -v tests/tidy/test_compose.py tests/e2e \
-    --ignore tests/e2e/test_conformance.py "$@"
+    --ignore tests/e2e/test_conformance.py \
+    --deselect tests/e2e/test_drain.py::test_an_outage_restarts_nobody_and_ends_in_time_who_is_told_to \
+    "$@"
