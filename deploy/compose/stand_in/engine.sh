@@ -1,9 +1,10 @@
 #!/bin/sh
 # A container engine and `docker compose` on a bare Debian, as root: engine.sh install|start|stop.
 # The engine keeps everything in TTG_ENGINE_DIR and listens on a socket there, so it meets no other.
-# `. engine.env` of that folder points a shell at it.
+# `. engine.env` of that folder points a shell at it. Needs `make setup`, as long as no Go is there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+repository=$(cd "$here/../../.." && pwd)
 folder=${TTG_ENGINE_DIR:-/var/lib/ttg-engine}
 plugin=$folder/config/cli-plugins/docker-compose
 
@@ -29,10 +30,10 @@ END
 
 # Debian 12 packs only the first generation of Compose, which does not read these files.
 build_plugin() {
-    command -v go >/dev/null || fail "no Go is on PATH; install one of at least the version in $here/plugin/go.mod"
+    go=$(command -v go || "$repository/.venv/bin/python" "$here/artefacts.py" go)
     version=$(sed -n 's/^\tgithub.com\/docker\/compose\/v2 \(v[^ ]*\).*/\1/p' "$here/plugin/go.mod")
     cd "$here/plugin"
-    CGO_ENABLED=0 GOFLAGS='-buildvcs=false -mod=readonly' go build -trimpath \
+    CGO_ENABLED=0 GOFLAGS='-buildvcs=false -mod=readonly' "$go" build -trimpath \
         -gcflags all=-dwarf=false \
         -ldflags "-s -w -X github.com/docker/compose/v2/internal.Version=$version" \
         -o "$plugin" github.com/docker/compose/v2/cmd

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
+from services.topology import PIPELINE
 from tools import env
 from tools.compose import layout
+from tools.env import REPOSITORY
 from tools.errors import OperatorError
 from tools.native import stack
 from tools.native.settings import Settings
@@ -67,6 +70,19 @@ def test_the_shells_variables_reach_the_stages_as_they_are(settings: Settings) -
     assert stages == "OTEL_X=1\nSINK_X=a '$b' \"c\"\nTRACE_SHAPE=chain\n"
 
 
+def test_every_prefix_of_a_setting_reaches_the_stages() -> None:
+    """A prefix that is missing would be a setting that works in native mode only."""
+    sources = [*(REPOSITORY / "libs").rglob("*.py"), *(REPOSITORY / "services").rglob("*.py")]
+    prefixes = {
+        prefix
+        for source in sources
+        for prefix in re.findall(r'env_prefix="(\w+)"', source.read_text())
+    }
+
+    assert len(prefixes) > len(PIPELINE)
+    assert prefixes <= set(layout.FOR_STAGES)
+
+
 def test_a_quote_in_a_key_does_not_end_it(settings: Settings) -> None:
     written = lay_down(settings, INGEST_API_KEYS="acme=it's")
 
@@ -76,6 +92,24 @@ def test_a_quote_in_a_key_does_not_end_it(settings: Settings) -> None:
 def test_a_variable_of_several_lines_is_refused_by_its_name(settings: Settings) -> None:
     with pytest.raises(OperatorError, match="OTEL_X has more than one line"):
         lay_down(settings, OTEL_X="one\ntwo")
+
+
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_", "LOGS_"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4317", "https://localhost:4317", "[::1]:4317"])
+def test_a_collector_that_no_container_reaches_is_refused_with_the_remedy(
+    settings: Settings, signal: str, url: str
+) -> None:
+    name = f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"
+
+    with pytest.raises(OperatorError, match=f"{name}=.*or use MODE=native"):
+        lay_down(settings, **{name: url})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://172.17.0.1:4317", "https://otlp.example", "collector:4317"]
+)
+def test_a_collector_elsewhere_is_taken(settings: Settings, url: str) -> None:
+    assert lay_down(settings, OTEL_EXPORTER_OTLP_ENDPOINT=url)["TTG_OTLP_ENDPOINT"] == url
 
 
 def files(written: dict[str, str]) -> list[str]:
