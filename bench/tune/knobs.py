@@ -69,6 +69,13 @@ KNOBS = (
         "sink's way to larger transactions",
     ),
     Knob(
+        "KAFKA_FETCH_INTERVAL_MIN_MS",
+        ("KAFKA_FETCH_INTERVAL_MIN_MS",),
+        "10",
+        ("0", "30"),
+        "how far apart a stage's fetches are at least, so that under load each brings more",
+    ),
+    Knob(
         "INGEST_LINGER_S",
         ("INGEST_LINGER_S",),
         "0.005",
@@ -78,8 +85,8 @@ KNOBS = (
     Knob(
         "SINK_TRANSACTION_EVENTS_MAX",
         ("SINK_TRANSACTION_EVENTS_MAX",),
-        "1000",
-        ("200", "5000"),
+        "5000",
+        ("500", "1000"),
         "rows in one transaction of the sink",
     ),
     Knob(
@@ -92,8 +99,8 @@ KNOBS = (
     Knob(
         "batch.size",
         ("KAFKA_MAX_BATCH_SIZE",),
-        "262144",
-        ("16384", "524288"),
+        "786432",
+        ("16384", "262144"),
         "bytes after which a batch is closed; a larger record is a batch of its own",
     ),
     Knob(
