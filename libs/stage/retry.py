@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 import stamina
@@ -15,6 +16,17 @@ _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 
 T = TypeVar("T")
+
+
+class Deeds:
+    """Counts what dependencies have taken or given: work that goes on within one long poll."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+# Those of the process that this task works for; whoever looks at its health sets them.
+counted: ContextVar[Deeds | None] = ContextVar("counted", default=None)
 
 
 async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
@@ -31,5 +43,8 @@ async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
         wait_jitter=_FIRST_WAIT_S,
     ):
         with trial:
-            return await attempt(trial.num)
+            done = await attempt(trial.num)
+            if (deeds := counted.get()) is not None:
+                deeds.count += 1
+            return done
     raise AssertionError("a retry context ends by a return or a raise")
