@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults import report, rows
+from tests.faults import mechanism, report, rows
+from tests.faults.mechanism import Mechanism
 from tests.faults.scene import Result, Row, play
 from tests.stack import Stack, running
 
@@ -26,7 +27,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.run")
     parser.add_argument("--only", default="F", metavar="F04,F2", help="rows whose names begin so")
     parser.add_argument("--all", action="store_true", help="also the rows that are not P0")
-    parser.add_argument("--write", type=Path, help="a folder for results.md and results.json")
+    parser.add_argument("--write", type=Path, help=report.WRITE_HELP)
     given = parser.parse_args(words)
     wanted = [row for row in rows.chosen(given.only) if row.is_p0 or given.all or given.only != "F"]
     if not wanted:
@@ -39,8 +40,7 @@ def main(words: list[str]) -> int:
         if not is_green:
             shutil.copytree(folder / "state" / "logs", folder / "logs")
     if given.write:
-        given.write.mkdir(parents=True, exist_ok=True)
-        report.write(results, given.write)
+        report.write(results, given.write, "faults")
     print("\n" + report.table(results))  # noqa: T201
     if is_green:
         shutil.rmtree(folder)
@@ -54,11 +54,14 @@ def ended_by_signal() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_TERMINATED))
 
 
-def play_all(stack: Stack, wanted: Sequence[Row], folder: Path) -> list[Result]:
+def play_all(stack: Stack, wanted: Sequence[Row | Mechanism], folder: Path) -> list[Result]:
     """Run rows one after the other, each with a ledger of its own, and say how each went."""
     results: list[Result] = []
     for row in wanted:
-        result = play(stack, row, folder / row.name)
+        if isinstance(row, Mechanism):
+            result = mechanism.play(row, folder / row.name)
+        else:
+            result = play(stack, row, folder / row.name)
         results.append(result)
         print(  # noqa: T201
             f"{row.name:8} {result.verdict['verdict']:8} {result.took_s:4.0f} s  {row.fault}",
