@@ -44,8 +44,7 @@ MECHANISMS = (
 def play(row: Mechanism, folder: Path) -> Result:
     """Run the test to its end; what it printed stays in `folder`."""
     began = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
-    told = folder / "junit.xml"
+    told = folder / f"{row.name}.xml"
     done = subprocess.run(  # noqa: S603  (our own command)
         [
             sys.executable, "-m", "pytest", "-q", row.test,
@@ -53,7 +52,7 @@ def play(row: Mechanism, folder: Path) -> Result:
         ],
         cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT_S, check=False,
     )  # fmt: skip
-    (folder / "pytest.log").write_text(done.stdout + done.stderr)
+    (folder / f"{row.name}.log").write_text(done.stdout + done.stderr)
     result = Result(row.name, row.fault, verdict=_verdict(told, done.returncode))
     result.took_s = time.monotonic() - began
     return result

@@ -34,11 +34,14 @@ def main(words: list[str]) -> int:
         parser.error(f"there is no row {given.only}")
     folder = Path(tempfile.mkdtemp(prefix="ttg-faults-"))
     ended_by_signal()
-    with running(folder / "state") as stack:
-        results = play_all(stack, wanted, folder)
-        is_green = all(result.is_green for result in results)
-        if not is_green:
-            shutil.copytree(folder / "state" / "logs", folder / "logs")
+    results = [said(mechanism.play(row, folder)) for row in wanted if isinstance(row, Mechanism)]
+    if on_stack := [row for row in wanted if isinstance(row, Row)]:
+        with running(folder / "state") as stack:
+            results += play_all(stack, on_stack, folder)
+            if not all(result.is_green for result in results):
+                shutil.copytree(folder / "state" / "logs", folder / "logs")
+    results.sort(key=lambda result: result.name)
+    is_green = all(result.is_green for result in results)
     if given.write:
         report.write(results, given.write, "faults")
     print("\n" + report.table(results))  # noqa: T201
@@ -54,20 +57,18 @@ def ended_by_signal() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(_TERMINATED))
 
 
-def play_all(stack: Stack, wanted: Sequence[Row | Mechanism], folder: Path) -> list[Result]:
+def play_all(stack: Stack, wanted: Sequence[Row], folder: Path) -> list[Result]:
     """Run rows one after the other, each with a ledger of its own, and say how each went."""
-    results: list[Result] = []
-    for row in wanted:
-        if isinstance(row, Mechanism):
-            result = mechanism.play(row, folder / row.name)
-        else:
-            result = play(stack, row, folder / row.name)
-        results.append(result)
-        print(  # noqa: T201
-            f"{row.name:8} {result.verdict['verdict']:8} {result.took_s:4.0f} s  {row.fault}",
-            *report.findings(result), sep="\n         ", flush=True,
-        )  # fmt: skip
-    return results
+    return [said(play(stack, row, folder / row.name)) for row in wanted]
+
+
+def said(result: Result) -> Result:
+    """Print how a row went."""
+    print(  # noqa: T201
+        f"{result.name:12} {result.verdict['verdict']:8} {result.took_s:4.0f} s  {result.fault}",
+        *report.findings(result), sep="\n         ", flush=True,
+    )  # fmt: skip
+    return result
 
 
 if __name__ == "__main__":
