@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import broker, database, killing, letters, pressure, readers, zombies
+from tests.faults import broker, clocks, database, killing, letters, pressure, readers, zombies
 from tests.faults.mechanism import MECHANISMS, Mechanism
 from tests.faults.scene import Row
 
@@ -16,6 +16,7 @@ ROWS: tuple[Row, ...] = tuple(
             *database.ROWS,
             *pressure.ROWS,
             *letters.ROWS,
+            *clocks.ROWS,
         ),
         key=lambda row: row.name,
     )
