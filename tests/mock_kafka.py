@@ -7,8 +7,6 @@ does not offer it. It takes any sequence of records, so what a broker thinks of 
 from __future__ import annotations
 
 import ctypes
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +22,6 @@ INIT_PRODUCER_ID = 22
 _PRODUCER = 0
 # A real one waits three seconds for more members.
 _JOIN_DELAY_MS = 0
-_LISTENS_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,23 +78,10 @@ def mock_kafka(partitions: int = 2, topic: str = "t", *others: str) -> Iterator[
             ctypes.c_void_p(cluster), ctypes.c_int32(_JOIN_DELAY_MS)
         )
         library.rd_kafka_mock_start_request_tracking(ctypes.c_void_p(cluster))
-        _until_listening(address)
         yield MockKafka(address, topic, library, cluster)
     finally:
         library.rd_kafka_mock_cluster_destroy(ctypes.c_void_p(cluster))
         library.rd_kafka_destroy(ctypes.c_void_p(client))
-
-
-def _until_listening(address: str) -> None:
-    """Wait for the cluster's thread, which opens the port."""
-    host, _, port = address.partition(":")
-    deadline = time.monotonic() + _LISTENS_LIMIT_S
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
-                return
-        assert time.monotonic() < deadline, f"no mock cluster listens at {address}"
-        time.sleep(0.01)
 
 
 @cache

@@ -204,7 +204,9 @@ def test_a_code_is_lived_through_or_ends_the_hop_and_no_record_is_skipped(
     record_property("lost", sum(len(one.lost) for one in runs.values()))
     assert {code: one.lost for code, one in runs.items() if one.lost} == {}
     assert [code for code, one in runs.items() if not one.is_in_order] == []
-    assert {one.committed for one in runs.values()} == {RECORDS}
+    # A commit is refused in a rebalance, and the end does not wait for another: at most one poll.
+    behind = {code: RECORDS - one.committed for code, one in runs.items()}
+    assert all(0 <= records <= POLL_RECORDS_MAX for records in behind.values()), behind
     ended = {code: one.ends for code, one in runs.items() if one.ends}
     assert [code for code, ends in ended.items() if TimeoutError in map(type, ends)] == []
     assert ended.keys() & LIVED_THROUGH[api] == set(), ended
