@@ -35,9 +35,6 @@ TIMES = 2
 STARTS_MAX = TIMES + 1
 # From one start of the hop to its end.
 LIMIT_S = 30.0
-# So many clusters at once, each with threads of its own.
-AT_ONCE = 7
-
 CODES = (1, 3, 5, 6, 7, 9, 10, 14, 15, 16, 19, 20, 22, 25, 27, 29, 30, 45, 47, 59, 82)
 RETRIED = (3, 5, 6, 7, 14, 15, 16, 19, 20)
 ALL_BUT_FORBIDDEN = tuple(code for code in CODES if code != 29)
@@ -193,8 +190,9 @@ async def look(found: Run) -> None:
 def test_a_code_is_lived_through_or_ends_the_hop_and_no_record_is_skipped(
     api: int, record_property: Callable[[str, object], None]
 ) -> None:
-    # A loop for each: that of a cluster's start and end stands still meanwhile.
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    # All at once, for they mostly wait. A loop for each: while a cluster starts or ends, its
+    # loop stands still.
+    with ThreadPoolExecutor(len(CODES)) as threads:
         runs = dict(
             zip(CODES, threads.map(lambda code: asyncio.run(run(api, code)), CODES), strict=True)
         )
