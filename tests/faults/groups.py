@@ -1,5 +1,5 @@
 # pyright: basic
-"""Groups and topics as an administrator has them: looked at, forgotten, deleted, made, refused."""
+"""Groups and topics as an administrator has them: looked at, forgotten, deleted, made, set."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ async def configure(servers: str, topic: str, config: Mapping[str, str]) -> None
     """Give a topic these settings beside those of all topics, and no others."""
     wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {**_CONFIG, **config})
     async with _client(servers) as client:
-        await client.alter_configs([wanted])
+        for answer in await client.alter_configs([wanted]):
+            refused = [said for said in answer.resources if said[0]]
+            assert not refused, refused
 
 
 @asynccontextmanager

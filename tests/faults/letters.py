@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,9 @@ _SETTLES_S = 5.0
 _BURIED_LIMIT_S = 90.0
 _ACKED_MIN = 10_500
 _LETTERS_READ_MAX = 100_000
+# Less than any batch of records has before its first one.
+_NO_LETTER_BYTES = "32"
+_LETTER = "dead letter"
 _LIMIT_REACHED = "dead-letter limit reached"
 _DEAD = f"{NORMALIZE.reads}.dlq"
 _LIFTED = {"DEAD_LETTERS_CONSECUTIVE_MAX": "0", "DEAD_LETTERS_RATIO_MAX": "1"}
@@ -48,13 +51,22 @@ def all_poison(scene: Scene) -> None:
 
 
 def unwritable(scene: Scene) -> None:
-    """Let the topic of the dead letters take none: too few replicas for any write."""
-    _without_letters(scene, "the topic of the dead letters refuses all", _refuse, _take_again)
+    """Let the topic of the dead letters take none: each is too large. The stage ends each time."""
+    mark = logs.Mark(logs.of(scene.stack, NORMALIZE.stage))
+    servers = scene.stack.kafka_bootstrap_servers
+    with scene.fault("the topic of the dead letters refuses all") as fault:
+        asyncio.run(groups.configure(servers, _DEAD, {"max.message.bytes": _NO_LETTER_BYTES}))
+        fault.proof = _held(scene, mark)
+        asyncio.run(groups.configure(servers, _DEAD, {}))
+    scene.under_load(_SETTLES_S)
 
 
 def missing(scene: Scene) -> None:
     """The topic of the dead letters is gone since before the load, and is made again."""
-    _without_letters(scene, "the topic of the dead letters is missing", None, groups.make)
+    with scene.fault("the topic of the dead letters is missing") as fault:
+        fault.proof = _held(scene, scene.processes.guests["mark"])
+        asyncio.run(groups.make(scene.stack.kafka_bootstrap_servers, _DEAD))
+    scene.under_load(_SETTLES_S)
 
 
 @contextmanager
@@ -62,6 +74,8 @@ def no_topic(processes: Processes) -> Iterator[Entrance]:
     """Delete the topic of the dead letters; none of this run may be in it."""
     servers = processes.stack.kafka_bootstrap_servers
     asyncio.run(groups.remove(servers, _DEAD))
+    # The stage may stand still before the load is said to flow.
+    processes.guests["mark"] = logs.Mark(logs.of(processes.stack, NORMALIZE.stage))
     try:
         yield NO_ENTRANCE
     finally:
@@ -74,23 +88,14 @@ def all_are_buried(verdict: Mapping[str, Any]) -> str:
     return "" if dead >= acked and not stored else f"{dead} of {acked} are dead letters"
 
 
-_Deed = Callable[[str, str], Coroutine[Any, Any, None]]
-
-
-def _without_letters(scene: Scene, what: str, take: _Deed | None, give: _Deed) -> None:
-    servers = scene.stack.kafka_bootstrap_servers
-    mark = logs.Mark(logs.of(scene.stack, NORMALIZE.stage))
-    with scene.fault(what) as fault:
-        if take is not None:
-            asyncio.run(take(servers, _DEAD))
-        before = _committed(scene)
-        if happens(lambda: _stands_still(scene) and bool(mark.said("dead letter")), _HOLDS_LIMIT_S):
-            held = _place(mark.said("dead letter")[-1])
-            fault.proof = f"{NORMALIZE.stage} holds at {held}, was at {before.get(held[0])}"
-            scene.under_load(_STAYS_S)
-            _nothing_passes(scene, *held)
-        asyncio.run(give(servers, _DEAD))
-    scene.under_load(_SETTLES_S)
+def _held(scene: Scene, mark: logs.Mark) -> str:
+    """Wait until the stage stands still at a letter, and see that nothing passes; the proof."""
+    if not happens(lambda: bool(mark.said(_LETTER)) and _stands_still(scene), _HOLDS_LIMIT_S):
+        return ""
+    held = _place(mark.said(_LETTER)[-1])
+    scene.under_load(_STAYS_S)
+    _nothing_passes(scene, *held)
+    return f"{NORMALIZE.stage} holds at {held}"
 
 
 def _stands_still(scene: Scene) -> bool:
@@ -129,15 +134,6 @@ def _place(line: Mapping[str, Any]) -> tuple[Partition, int]:
     return Partition(line["topic"], line["partition"]), line["offset"]
 
 
-async def _refuse(servers: str, topic: str) -> None:
-    # There is one.
-    await groups.configure(servers, topic, {"min.insync.replicas": "2"})
-
-
-async def _take_again(servers: str, topic: str) -> None:
-    await groups.configure(servers, topic, {})
-
-
 _POISONED = Offer(poison=0.01)
 ROWS = (
     Row("F58", "one event in a hundred is poison", nothing, 0.0, offer=_POISONED,
@@ -150,6 +146,6 @@ ROWS = (
         rules=(all_are_buried,)),
     Row("F59.missing", "topic of the dead letters missing", missing, 12.0, offer=_POISONED,
         entrance=no_topic, rules=(poison_is_buried,)),
-    Row("F59.refused", "topic of the dead letters refuses writes", unwritable, 12.0,
-        offer=_POISONED, rules=(poison_is_buried,)),
+    Row("F59.refused", "topic of the dead letters refuses writes", unwritable, 15.0,
+        offer=_POISONED, may_restart=("normalize",), rules=(poison_is_buried,)),
 )  # fmt: skip
