@@ -51,9 +51,9 @@ async def configure(servers: str, topic: str, config: Mapping[str, str]) -> None
     """Give a topic these settings beside those of all topics, and no others."""
     wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {**_CONFIG, **config})
     async with _client(servers) as client:
-        for answer in await client.alter_configs([wanted]):
-            refused = [said for said in answer.resources if said[0]]
-            assert not refused, refused
+        answers: list[Any] = await client.alter_configs([wanted])
+    refused = [said for answer in answers for said in answer.resources if said[0]]
+    assert not refused, refused
 
 
 @asynccontextmanager
