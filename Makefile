@@ -26,10 +26,10 @@ test: setup ## every test, on a stack of its own (unit, tidy, contract, e2e)
 test-fast: setup ## the tests that need no stack, in seconds
 	@.venv/bin/pytest -m 'not stack' tests/unit tests/tidy tests/contract
 
-test-faults: setup ## every fault of the table that must pass (ONLY=F04 for some, WRITE=folder)
+test-faults: setup ## every fault of the table that must pass (ONLY=F04 for some, WRITE=docs/guarantees.md)
 	@.venv/bin/python -m tests.faults.run $(call opt,ONLY,only) $(call opt,WRITE,write)
 
-chaos: setup ## all faults at random for ten minutes (SEED=7 DURATION=600 WRITE=folder)
+chaos: setup ## all faults at random for ten minutes a seed (SEED=7,8 DURATION=600 WRITE=docs/guarantees.md)
 	@.venv/bin/python -m tests.faults.chaos $(call opt,SEED,seed) $(call opt,DURATION,duration) $(call opt,WRITE,write)
 
 up: setup ## start the whole pipeline and wait until it is ready (SETTINGS=tuned.env)

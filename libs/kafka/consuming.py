@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import zip_longest
 
 import structlog
@@ -47,7 +47,21 @@ async def consumer(
     With `positions` these say where to read, and what the group commits is for its observers.
     """
     hooks.install()
-    client = AIOKafkaConsumer(
+    async with AsyncExitStack() as stack:
+
+        async def start() -> Consumer:
+            # A client that could not start is of no use any more.
+            client = _client(settings, group, client_id, poll_records_max)
+            reader = _Consumer(client, settings, topic, positions)
+            return await stack.enter_async_context(reader.started())
+
+        yield await lifecycle.patiently(start, settings)
+
+
+def _client(
+    settings: KafkaSettings, group: str, client_id: str, poll_records_max: int
+) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
         client_id=client_id,
         group_id=group,
@@ -67,20 +81,6 @@ async def consumer(
         max_poll_interval_ms=settings.max_poll_interval_ms,
         request_timeout_ms=settings.request_timeout_ms,
     )
-    reader = _Consumer(client, settings, topic, positions)
-    client.subscribe([topic], listener=reader)
-    try:
-        await lifecycle.start(client, settings)
-        hooks.space_fetches(client, settings.fetch_interval_min_ms / 1000)
-        yield reader
-        await reader.settle()
-    finally:
-        reader.abandon()
-        try:
-            await lifecycle.close(client, settings)
-        except KafkaError:
-            # What a fetch task has died of, which polls have told of, stops the stop itself.
-            await hooks.hang_up(client)
 
 
 class _Consumer(ConsumerRebalanceListener):
@@ -100,6 +100,23 @@ class _Consumer(ConsumerRebalanceListener):
         self._owed: dict[Partition, int] = {}
         self._paying: asyncio.Task[None] | None = None
         self._assigned_us: dict[TopicPartition, int] = {}
+
+    @asynccontextmanager
+    async def started(self) -> AsyncGenerator[Consumer]:
+        self._client.subscribe([self._topic], listener=self)
+        try:
+            await lifecycle.start(self._client, self._settings)
+            hooks.space_fetches(self._client, self._settings.fetch_interval_min_ms / 1000)
+            yield self
+            await self._settle()
+        finally:
+            if self._paying is not None:
+                self._paying.cancel()
+            try:
+                await lifecycle.close(self._client, self._settings)
+            except KafkaError:
+                # What a fetch task has died of, which polls have told of, stops the stop itself.
+                await hooks.hang_up(self._client)
 
     async def poll(self) -> list[Record]:
         hooks.check_fetching(self._client)
@@ -154,16 +171,11 @@ class _Consumer(ConsumerRebalanceListener):
                 self._paying.result()
             self._paying = asyncio.create_task(self._pay())
 
-    async def settle(self) -> None:
+    async def _settle(self) -> None:
         """Wait for a commit under way, and make the last one."""
         if self._paying is not None:
             await self._paying
         await self._pay()
-
-    def abandon(self) -> None:
-        """Wait for no commit."""
-        if self._paying is not None:
-            self._paying.cancel()
 
     async def _pay(self) -> None:
         mine = self._client.assignment()
@@ -194,7 +206,7 @@ class _Consumer(ConsumerRebalanceListener):
         try:
             async with asyncio.timeout(patience_s), self._work:
                 # Whoever gets the partitions next reads on where this member has finished.
-                await self.settle()
+                await self._settle()
         except TimeoutError:
             _log.warning("partitions leave before their work is done", patience_s=patience_s)
         self._claiming.revoked()

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
+import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -17,6 +20,27 @@ _log = structlog.get_logger()
 
 # For closing the sockets of a client that was not done in time.
 _CUT_LIMIT_S = 0.5
+
+# Between two tries to start without a Kafka; doubles up to the longest.
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 2.0
+
+T = TypeVar("T")
+
+
+async def patiently(start: Callable[[], Awaitable[T]], settings: KafkaSettings) -> T:
+    """Try to start until Kafka is there. Raises the last `Unavailable` if that takes too long."""
+    async for trial in stamina.retry_context(
+        on=Unavailable,
+        attempts=None if settings.start_patience_s else 1,
+        timeout=settings.start_patience_s or None,
+        wait_initial=_FIRST_WAIT_S,
+        wait_max=_LONGEST_WAIT_S,
+        wait_jitter=_FIRST_WAIT_S,
+    ):
+        with trial:
+            return await start()
+    raise AssertionError("a retry context ends by a return or a raise")
 
 
 async def start(client: AIOKafkaProducer | AIOKafkaConsumer, settings: KafkaSettings) -> None:

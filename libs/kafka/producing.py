@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from libs.errors import NotSent, Unavailable
-from libs.kafka import hooks
+from libs.kafka import hooks, lifecycle
 from libs.kafka.rebuilding import RebuildingProducer
 from libs.kafka.records import Ack, Outgoing, Producer
 from libs.kafka.settings import KafkaSettings
@@ -26,6 +26,16 @@ _ARRIVE_AGAIN_S = 1.0
 async def producer(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Producer]:
     """Yield a started idempotent producer; what it still holds is flushed at the end."""
     hooks.install()
+    async with AsyncExitStack() as stack:
+
+        async def start() -> Producer:
+            return await stack.enter_async_context(_started(settings, client_id))
+
+        yield await lifecycle.patiently(start, settings)
+
+
+@asynccontextmanager
+async def _started(settings: KafkaSettings, client_id: str) -> AsyncGenerator[Producer]:
     rebuilding = RebuildingProducer(lambda: _client(settings, client_id), settings)
     try:
         await rebuilding.start()

@@ -238,8 +238,10 @@ class RebuildingProducer:
             try:
                 return await self._connect()
             except Unavailable as error:
-                # A broker that is away says nothing against the client.
-                _log.warning("waiting for Kafka", reason=str(error))
+                # A broker that is away says nothing against the client. Told at the first try and
+                # whenever their number has doubled, so that a long outage fills no log.
+                if trial & (trial - 1) == 0:
+                    _log.warning("waiting for Kafka", reason=str(error), tries=trial + 1)
                 await asyncio.sleep(_back_off_s(trial))
 
     async def _hand_over_again(self) -> None:

@@ -53,5 +53,8 @@ class KafkaSettings(BaseSettings):
     # Both. A client that cannot say goodbye in this time is left behind.
     request_timeout_ms: int = Field(default=10_000, ge=1_000)
     close_timeout_s: float = Field(default=3.0, gt=0)
-    # Kafka not ready after this: a stage stops and is started again, the door says 503 and waits.
+    # Kafka not ready after this: a start has failed.
     start_timeout_s: float = Field(default=30.0, gt=0)
+    # A start that failed for want of a Kafka is tried again for so long; 0: once, for a command
+    # whose user waits. A stage has half an hour of its own.
+    start_patience_s: float = Field(default=0.0, ge=0)

@@ -15,6 +15,7 @@ from libs.kafka import Consumer
 from libs.stage import watchdog
 from libs.stage.moving import Moving
 from libs.stage.probes import Verdict, answering
+from libs.stage.retry import Deeds, counted
 from libs.stage.run import Stop
 from libs.stage.settings import HealthSettings
 
@@ -70,6 +71,7 @@ class Health:
         self._checks: list[Callable[[], None]] = []
         self._consumer: Consumer | None = None
         self._moving = Moving(settings, time.monotonic())
+        self._deeds = Deeds()
         self._retried_s = _NEVER
         self._retry_reason = ""
         self._unmet_s = _NEVER
@@ -105,6 +107,8 @@ class Health:
     @asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:
         """Watch, and answer `/live` and `/ready` where the settings say so."""
+        # What the caller's task does from here on counts as done by this process.
+        counted.set(self._deeds)
         async with AsyncExitStack() as stack:
             stack.enter_context(watchdog.watching(self._settings.loop_still_s))
             stack.enter_context(self._noting_retries())
@@ -163,7 +167,8 @@ class Health:
         while not self._stop.is_set():
             await asyncio.gather(*(one.question() for one in self._dependencies))
             if self._consumer is not None and self._has_started:
-                self._moving.look(self._consumer.progress, self._excused_s(), time.monotonic())
+                progress, now_s = self._consumer.progress, time.monotonic()
+                self._moving.look(progress, self._excused_s(), now_s, self._deeds.count)
             if reason := self._dead_because():
                 loop = asyncio.get_running_loop()
                 watchdog.end_process(loop, watchdog.EXIT_NOT_LIVE, "not live", reason=reason)

@@ -23,12 +23,16 @@ class Moving:
     def __init__(self, settings: HealthSettings, now_s: float) -> None:
         self._settings = settings
         self._readings: Mapping[Partition, Reading] = {}
+        self._deeds = 0
         # When each was last as it should be.
         self._joined_s = self._fetched_s = self._worked_s = now_s
         self._looked_s = now_s
 
-    def look(self, progress: Progress, excused_s: float, now_s: float) -> None:
-        """Take note of how far the reader is; before `excused_s` nothing had to move."""
+    def look(self, progress: Progress, excused_s: float, now_s: float, deeds: int = 0) -> None:
+        """Take note of how far the reader is; before `excused_s` nothing had to move.
+
+        `deeds` counts what was done of the polls, also of one whose work is not over.
+        """
         if now_s - self._looked_s > _GAP_S:
             excused_s = now_s
         self._looked_s = now_s
@@ -39,6 +43,8 @@ class Moving:
         has_worked = any(
             _position(self._readings.get(p)) != _position(r) for p, r in readings.items()
         )
+        has_worked = has_worked or deeds != self._deeds
+        self._deeds = deeds
         is_polling = progress.away_s < _WORK_S
         lags = any(reading.end > reading.position for reading in readings.values())
         if progress.has_joined or not is_polling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 import stamina
@@ -17,11 +18,29 @@ _LONGEST_WAIT_S = 2.0
 T = TypeVar("T")
 
 
+class Deeds:
+    """Counts what dependencies have taken or given: work that goes on within one long poll."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+# Those of the process that this task works for; whoever looks at its health sets them.
+counted: ContextVar[Deeds | None] = ContextVar("counted", default=None)
+
+
 async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
     """Call `attempt` with the number of the try, from 1, until it is not `Unavailable`.
 
     Raises the last `Unavailable` when the budget is used up.
     """
+    done = await _tried(attempt)
+    if (deeds := counted.get()) is not None:
+        deeds.count += 1
+    return done
+
+
+async def _tried(attempt: Callable[[int], Awaitable[T]]) -> T:
     # Making ready for retries takes longer than most attempts, so that waits for a failure.
     try:
         return await attempt(1)

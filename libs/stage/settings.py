@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.kafka import KafkaSettings
 from libs.stage.failpoints import read_failpoints
+from libs.stage.retry import RETRY_BUDGET_S
 
 
 class HealthSettings(BaseSettings):
@@ -29,6 +30,12 @@ class HealthSettings(BaseSettings):
     progress_limit_s: float = Field(default=60.0, gt=0)
 
 
+class StageKafkaSettings(KafkaSettings):
+    """`KAFKA_*`, for who has the time to wait: no order of starts is asked of anybody."""
+
+    start_patience_s: float = Field(default=RETRY_BUDGET_S, ge=0)
+
+
 class StageSettings(BaseSettings):
     """The settings that all stages share; each stage adds its own under its own prefix."""
 
@@ -36,7 +43,7 @@ class StageSettings(BaseSettings):
 
     # Which replica of the stage this process is, from 0.
     replica: int = Field(default=0, ge=0, validation_alias="TTG_REPLICA")
-    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    kafka: KafkaSettings = Field(default_factory=StageKafkaSettings)
     health: HealthSettings = Field(default_factory=HealthSettings)
     # Faults for tests; see libs/stage/failpoints.py.
     failpoints: str = ""

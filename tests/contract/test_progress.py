@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 
 import asyncpg
 import pytest
+import stamina.instrumentation
+from stamina.instrumentation import RetryDetails
 
 from libs import kafka, postgres
 from libs.errors import Unavailable
-from libs.kafka import KafkaSettings, Partition
-from tests.contract.test_kafka import NEEDS_STACK, PARTITIONS, Broker, in_kafka, in_memory, read
+from libs.kafka import KafkaSettings, Outgoing, Partition
+from tests.contract.test_kafka import (
+    NEEDS_STACK,
+    PARTITIONS,
+    SETTLE_LIMIT_S,
+    Broker,
+    in_kafka,
+    in_memory,
+    read,
+)
+from tests.mock_kafka import mock_kafka
 from tests.stack import Stack
 
 NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_ms=1_000)
@@ -55,6 +68,54 @@ async def test_a_kafka_that_is_nowhere_does_not_answer() -> None:
         for _ in range(2):
             with pytest.raises(Unavailable, match="Kafka does not answer"):
                 await ask()
+
+
+async def test_a_stage_that_starts_without_a_kafka_waits_for_it() -> None:
+    with mock_kafka() as mock:
+        chosen = KafkaSettings(bootstrap_servers=mock.bootstrap_servers, start_patience_s=60)
+        mock.down()
+        starting = asyncio.create_task(write_and_read(chosen, mock.topic))
+        with tries() as trial:
+            await asyncio.wait_for(trial.wait(), SETTLE_LIMIT_S)
+        assert not starting.done()
+        mock.up()
+
+        assert await asyncio.wait_for(starting, SETTLE_LIMIT_S) == b"a"
+
+
+async def write_and_read(chosen: KafkaSettings, topic: str) -> bytes | None:
+    """Start what a hop starts, in its order."""
+    async with (
+        kafka.producer(chosen, "t") as producer,
+        kafka.consumer(chosen, topic, group="g", client_id="t", poll_records_max=1) as consumer,
+    ):
+        await (await producer.send(Outgoing(topic, 0, b"a", [])))
+        (record,) = await read(consumer, 1)
+        return record.value
+
+
+@contextmanager
+def tries() -> Generator[asyncio.Event]:
+    """Give an event that is set when something is tried again."""
+    tried = asyncio.Event()
+
+    def tell(details: RetryDetails) -> None:
+        tried.set()
+
+    hooks = stamina.instrumentation.get_on_retry_hooks()
+    stamina.instrumentation.set_on_retry_hooks([*hooks, tell])
+    try:
+        yield tried
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(hooks)
+
+
+async def test_a_start_without_a_kafka_is_tried_for_no_longer_than_its_patience() -> None:
+    patient = NOWHERE.model_copy(update={"start_patience_s": 0.5})
+    for chosen in (NOWHERE, patient):
+        async with asyncio.timeout(SETTLE_LIMIT_S):
+            with pytest.raises(Unavailable, match="no Kafka answers"):
+                await write_and_read(chosen, "t")
 
 
 async def test_a_database_that_is_nowhere_does_not_answer() -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tests.faults import groups
+from tests.faults import groups, logs
 from tests.faults.processes import READY_LIMIT_S, STAGES, Processes, happens
 from tests.faults.proxy import Direction, LostKafkaAnswer, Proxy
 from tests.faults.scene import Entrance, Row, Scene
 from tests.faults.sick import KEY, sick, sick_door
 
 _SETTLES_S = 5.0
+# A supervisor waits a second before it starts a process again, and Python takes another.
+_STARTS_S = 5.0
+_WAITS_S = 10.0
 _LOG_LINES_PER_S_MAX = 2.0
 _LOST_MIN = 5
 _LOST_LIMIT_S = 40.0
@@ -39,14 +42,34 @@ def away(seconds: float) -> Callable[[Scene], None]:
     """Take the broker away for long; nobody may grow, be restarted, or fill its log."""
 
     def inject(scene: Scene) -> None:
-        before = _log_lines(scene)
+        marks = {stage: logs.Mark(logs.of(scene.stack, stage)) for stage in STAGES}
         restarted(is_killed=False, away_s=(seconds,))(scene)
-        for stage, lines in _log_lines(scene).items():
-            rate = (lines - before[stage]) / seconds
+        for stage, mark in marks.items():
+            said = mark.counts()
+            rate = said.total() / seconds
             if rate > _LOG_LINES_PER_S_MAX:
-                scene.record.complaints.append(f"{stage} wrote {rate:.1f} lines a second")
+                most = ", ".join(f"{event!r} {times}" for event, times in said.most_common(5))
+                scene.record.complaints.append(f"{stage} wrote {rate:.1f} lines a second: {most}")
 
     return inject
+
+
+def starts_without(scene: Scene) -> None:
+    """Kill every stage while the broker is away: each starts once, and waits."""
+    with (
+        scene.fault("all stages start while kafka is away") as fault,
+        scene.processes.away("kafka") as proof,
+    ):
+        for stage in STAGES:
+            scene.processes.kill(stage)
+        scene.under_load(_STARTS_S)
+        started = {stage: scene.processes.pid(stage) for stage in STAGES}
+        scene.under_load(_WAITS_S)
+        for stage, pid in started.items():
+            if pid is None or scene.processes.pid(stage) != pid:
+                scene.record.complaints.append(f"{stage} did not wait for kafka")
+        fault.proof = f"{proof}, and {started} were there without it"
+    scene.under_load(_SETTLES_S)
 
 
 def paused(seconds: float) -> Callable[[Scene], None]:
@@ -154,14 +177,6 @@ def _delete_group(scene: Scene, group: str) -> bool:
     return asyncio.run(groups.delete(scene.stack.kafka_bootstrap_servers, group))
 
 
-def _log_lines(scene: Scene) -> dict[str, int]:
-    logs = scene.stack.state_dir / "logs"
-    return {
-        stage: sum(len(path.read_bytes().splitlines()) for path in logs.glob(f"{stage}-*.log"))
-        for stage in STAGES
-    }
-
-
 ROWS = (
     Row("F20", "broker restarted, back at once and after 12 s",
         restarted(is_killed=False, away_s=(0.0, 12.0)), 10.0, may_restart=("kafka",), faults_min=2),
@@ -169,6 +184,8 @@ ROWS = (
         restarted(is_killed=True, away_s=(0.0, 10.0)), 12.0,
         may_restart=("kafka",), faults_min=2, is_bounded=True),
     Row("F22", "broker away for 40 s", away(40.0), 15.0, may_restart=("kafka",)),
+    Row("F22.start", "stages start while the broker is away", starts_without, 20.0,
+        may_restart=("kafka", *STAGES)),
     Row("F23", "broker stands still for 20 s", paused(20.0), 12.0),
     Row("F29", "offsets of the hops deleted", forgets_offsets, 0.0,
         may_restart=("normalize", "decorate"), faults_min=2),

@@ -1,4 +1,4 @@
-"""F56, all together: `python -m tests.faults.chaos [--seed N] [--duration S]`.
+"""F56, all together: `python -m tests.faults.chaos [--seed N,M] [--duration S]`.
 
 Every period has one fault or is quiet, as the seed says; the same seed gives the same periods. The
 exit code is 0 if nothing was lost, nothing doubled, and the run was large enough to say so.
@@ -11,16 +11,17 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from tests.faults import broker, database, killing, report
 from tests.faults.load import Offer
 from tests.faults.processes import STAGES
+from tests.faults.record import Limits
 from tests.faults.run import ended_by_signal
 from tests.faults.scene import Result, Row, Scene, play
-from tests.stack import running
+from tests.stack import Stack, running
 
 _PERIOD_S = 20.0
 _QUIET_SHARE = 0.25
@@ -112,35 +113,44 @@ def row(seed: int, duration_s: float, acked_min: int = _ACKED_MIN) -> Row:
 
 
 def main(words: list[str]) -> int:
-    """Run it and print the result."""
+    """Run it, once for each seed, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    drawn_seed = str(random.SystemRandom().randrange(10_000))
+    parser.add_argument("--seed", default=drawn_seed, metavar="7,8", help="a run for each")
     parser.add_argument("--duration", type=float, default=_DURATION_S, metavar="S")
-    parser.add_argument("--write", type=Path, help="a folder for results.md and results.json")
+    parser.add_argument("--write", type=Path, help=report.WRITE_HELP)
     given = parser.parse_args(words)
-    print(f"seed {given.seed}: make chaos SEED={given.seed}")  # noqa: T201
+    seeds = [int(seed) for seed in given.seed.split(",")]
     folder = Path(tempfile.mkdtemp(prefix="ttg-chaos-"))
-    acked_min = _ACKED_MIN if given.duration >= _DURATION_S else 10_000
     ended_by_signal()
     with running(folder / "state") as stack:
-        result = play(stack, row(given.seed, given.duration, acked_min), folder / "F56")
-        if not result.is_green:
+        results = [run(stack, seed, given.duration, folder) for seed in seeds]
+        is_green = all(result.is_green for result in results)
+        if not is_green:
             with suppress(FileNotFoundError):
                 shutil.copytree(folder / "state" / "logs", folder / "logs")
-    tell(result)
+    tell(results)
     if given.write:
-        given.write.mkdir(parents=True, exist_ok=True)
-        report.write([result], given.write)
-    if result.is_green:
+        report.write(results, given.write, "chaos")
+    if is_green:
         shutil.rmtree(folder)
     else:
         print(f"what is left of it: {folder}")  # noqa: T201
-    return 0 if result.is_green else 1
+    return 0 if is_green else 1
 
 
-def tell(result: Result) -> None:
+def run(stack: Stack, seed: int, duration_s: float, folder: Path) -> Result:
+    """Run one seed to its verdict; a run that is shorter than usual needs fewer events."""
+    print(f"seed {seed}: make chaos SEED={seed}", flush=True)  # noqa: T201
+    acked_min = _ACKED_MIN if duration_s >= _DURATION_S else Limits().acked_min
+    return play(stack, row(seed, duration_s, acked_min), folder / f"F56-{seed}")
+
+
+def tell(results: Sequence[Result]) -> None:
     """Print the table, and why it is not green."""
-    print("\n" + report.table([result]), *report.findings(result), sep="\n")  # noqa: T201
+    print("\n" + report.table(results))  # noqa: T201
+    for result in results:
+        print(*report.findings(result), sep="\n")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rows of too much, of bad events, and of a collector that is away: F47, F51, F58."""
+"""Rows of too much, and of a collector that is away: F47, F51."""
 
 from __future__ import annotations
 
@@ -44,6 +44,4 @@ ROWS = (
         offer=Offer(rate=20_000, batch=200, keys=96, retry_s=10.0)),
     Row("F51", "collector away, and hanging", collector, 3.0, may_restart=("jaeger",),
         faults_min=2),
-    Row("F58", "one event in a hundred is poison", nothing, 0.0, offer=Offer(poison=0.01),
-        rules=(poison_is_buried,)),
 )  # fmt: skip

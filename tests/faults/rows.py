@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from tests.faults import broker, database, killing, pressure, zombies
+from tests.faults import broker, clocks, database, killing, letters, pressure, readers, zombies
+from tests.faults.mechanism import MECHANISMS, Mechanism
 from tests.faults.scene import Row
 
 ROWS: tuple[Row, ...] = tuple(
     sorted(
-        (*killing.ROWS, *zombies.ROWS, *broker.ROWS, *database.ROWS, *pressure.ROWS),
+        (
+            *killing.ROWS,
+            *zombies.ROWS,
+            *readers.ROWS,
+            *broker.ROWS,
+            *database.ROWS,
+            *pressure.ROWS,
+            *letters.ROWS,
+            *clocks.ROWS,
+        ),
         key=lambda row: row.name,
     )
 )
 
 
-def chosen(names: str) -> list[Row]:
+def chosen(names: str) -> list[Row | Mechanism]:
     """The rows whose names begin so, with commas between: `F04` is all of F04."""
-    return [row for row in ROWS if row.name.startswith(tuple(names.split(",")))]
+    wanted = tuple(names.split(","))
+    found = [row for row in (*ROWS, *MECHANISMS) if row.name.startswith(wanted)]
+    return sorted(found, key=lambda row: row.name)

@@ -96,9 +96,11 @@ class Row:
 
 @dataclass(slots=True)
 class Result:
-    """What came of one row."""
+    """What came of one row; a limit of 0 is none."""
 
-    row: Row
+    name: str
+    fault: str
+    limit_s: float = 0.0
     verdict: dict[str, Any] = field(default_factory=dict[str, Any])
     took_s: float = 0.0
 
@@ -121,7 +123,8 @@ def play(stack: Stack, row: Row, folder: Path) -> Result:
         processes.until_ready()
     record_path = folder / "record.json"
     record.write(record_path)
-    result = Result(row, check(stack, load.ledger, "--record", str(record_path)))
+    found = check(stack, load.ledger, "--record", str(record_path))
+    result = Result(row.name, row.fault, row.recovery_s, found)
     for rule in row.rules:
         if sentence := rule(result.verdict):
             result.verdict["findings"].append({"checker": row.name, "examples": [sentence]})

@@ -17,6 +17,7 @@ import psutil
 
 from tests.faults.expected import ENTITIES
 from tests.faults.processes import Processes
+from tests.replica import PRONE
 from tests.stack import Stack, eventually, http
 
 # A session time-out of the one before may have to pass until it gets partitions.
@@ -34,13 +35,19 @@ class Sick:
     stage: str
     log: Path
     environ: dict[str, str]
+    # What befalls it when it gets SIGUSR1, as in `tests/replica.py`.
+    illness: str = ""
+    _log_bytes: int = 0
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        """Start it."""
+        """Start it, for the first time or again."""
+        script = PRONE.format(stage=self.stage, illness=self.illness)
+        words = ["-c", script] if self.illness else ["-m", f"services.{self.stage}"]
         with self.log.open("ab") as file:
+            self._log_bytes = file.tell()
             self.process = subprocess.Popen(  # noqa: S603  (our own command)
-                [sys.executable, "-m", f"services.{self.stage}"],
+                [sys.executable, *words],
                 env=self.environ,
                 stdout=file,
                 stderr=file,
@@ -52,15 +59,22 @@ class Sick:
         return self.process.pid
 
     def says(self, text: str) -> bool:
-        """Whether its log holds this."""
-        return text in self.log.read_text()
+        """Whether its log holds this since its last start."""
+        return text.encode() in self.log.read_bytes()[self._log_bytes :]
+
+    def falls_ill(self) -> None:
+        """Let happen to it what it is prone to."""
+        self.process.send_signal(signal.SIGUSR1)
+
+    def ends(self, limit_s: float) -> int | None:
+        """Wait until it has ended by itself; returns its exit code, `None` if it has not."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(limit_s)
 
     def dies(self) -> str:
         """Wait until it has killed itself; returns the proof."""
-        with suppress(subprocess.TimeoutExpired):
-            code = self.process.wait(WORKS_LIMIT_S)
-            if code == -signal.SIGKILL:
-                return f"pid {self.pid} killed itself"
+        if self.ends(WORKS_LIMIT_S) == -signal.SIGKILL:
+            return f"pid {self.pid} killed itself"
         return ""
 
     def stands_still(self) -> str:
@@ -80,7 +94,7 @@ class Sick:
 
 
 @contextmanager
-def sick(stack: Stack, stage: str, **settings: str) -> Iterator[Sick]:
+def sick(stack: Stack, stage: str, illness: str = "", **settings: str) -> Iterator[Sick]:
     """Run another replica of a stage; `settings` are its environment."""
     log = stack.state_dir / "logs" / f"sick-{stage}-{time.time_ns()}.log"
     environ = {
@@ -93,7 +107,7 @@ def sick(stack: Stack, stage: str, **settings: str) -> Iterator[Sick]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": stack.values["OTEL_EXPORTER_OTLP_ENDPOINT"],
         **settings,
     }
-    one = Sick(stage, log, environ)
+    one = Sick(stage, log, environ, illness)
     one.start()
     try:
         yield one

@@ -25,6 +25,7 @@ from event where attributes ->> 'run' = $1 or event_id between $2 and $3
 """
 _DEAD = "select tenant, event_id from dead_letter where event_id between $1 and $2"
 _OFFSETS = "select topic, part, next_offset from sink_offset where topic = $1"
+_OWNED = "select count(*) from sink_offset where owner = $1"
 _IDLE = """
 select pid, application_name from pg_stat_activity
 where state like 'idle in transaction%' and datname = current_database()
@@ -70,6 +71,15 @@ async def unrest(connection: asyncpg.Connection[Any], ends: dict[Any, int]) -> l
             at = held.get(place.partition)
             found.append(f"sink_offset is at {at} of {end} in {topic}-{place.partition}")
     return found
+
+
+async def owned(url: str, owner: str) -> int:
+    """Count the partitions that a replica of the sink has claimed last."""
+    connection = await connect(url)
+    try:
+        return await connection.fetchval(_OWNED, owner)
+    finally:
+        await connection.close()
 
 
 async def _exists(connection: asyncpg.Connection[Any], table: str) -> bool:

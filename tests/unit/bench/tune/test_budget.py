@@ -42,7 +42,7 @@ def test_a_small_budget_says_what_can_be_done_in_it() -> None:
     (said,) = found.remarks
     assert f"About 3 of {len(plan.one_by_one())} trials fit" in said
     assert "defaults, linger.ms=5, linger.ms=20" in said
-    assert "One of each takes BUDGET=6m" in said
+    assert "One of each takes BUDGET=7m" in said
 
 
 def test_what_is_spent_counts_in_what_one_of_each_takes() -> None:

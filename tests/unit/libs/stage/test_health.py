@@ -12,7 +12,7 @@ import stamina
 
 from libs.errors import Unavailable
 from libs.kafka.memory import MemoryBroker
-from libs.stage import Health, HealthSettings
+from libs.stage import Health, HealthSettings, until_available, watchdog
 from libs.stage.run import Stop
 
 SHORT = HealthSettings(answer_limit_s=0.2)
@@ -126,6 +126,29 @@ async def test_what_is_tried_again_is_a_reason(stop: Stop) -> None:
                     await away()
 
         assert health.ready().reasons == ["trying again: connection refused"]
+
+
+@pytest.mark.parametrize("gets_on", [True, False], ids=("it gets on", "it does not"))
+async def test_one_long_poll_is_alive_as_long_as_its_work_gets_on(
+    stop: Stop, monkeypatch: pytest.MonkeyPatch, gets_on: bool
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("libs.stage.health._LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(watchdog, "end_process", lambda *_, reason, **__: said.append(reason))
+    broker = MemoryBroker()
+    health = Health(HealthSettings(progress_limit_s=0.6), stop)
+    async with (
+        health.kept(),
+        broker.consumer("t", group="g") as consumer,
+        health.reading(consumer),
+    ):
+        await consumer.poll()
+        for _ in range(75):
+            await asyncio.sleep(0.02)
+            if gets_on:
+                await until_available(lambda _attempt: there())
+
+    assert bool(said) is not gets_on, said
 
 
 async def test_an_error_of_the_watch_ends_the_stage(stop: Stop) -> None:

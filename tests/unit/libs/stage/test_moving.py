@@ -61,6 +61,17 @@ def test_work_without_end_is_a_standstill_also_if_there_is_no_more_to_read() -> 
     assert "though there is work" in stand_still(62, at_the_end)
 
 
+def test_work_without_end_that_gets_something_done_is_no_standstill() -> None:
+    moving = Moving(LIMITS, 0.0)
+    for second in range(200):
+        moving.look(progress(position=5, end=9, away_s=2.0 + second), NEVER, second, second // 50)
+        assert not moving.standstill()
+
+    for second in range(200, 262):
+        moving.look(progress(position=5, end=9, away_s=2.0 + second), NEVER, second, 3)
+    assert "though there is work" in moving.standstill()
+
+
 def test_records_that_are_not_handed_out_are_a_standstill() -> None:
     moving = Moving(LIMITS, 0.0)
     for second in range(62):
