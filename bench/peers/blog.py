@@ -20,7 +20,7 @@ from bench.peers.task import Place
 async def main() -> None:
     """Run one stage."""
     place = task.place()
-    spans.export(place.stage)
+    spans.export(place.service)
     AIOKafkaInstrumentor().instrument()
     consumer = AIOKafkaConsumer(
         place.reads,

@@ -53,7 +53,7 @@ class Decorated(Normal):
 
 def build(place: Place) -> FastStream:
     """Make the application of one stage."""
-    provider = spans.export(place.stage)
+    provider = spans.export(place.service)
     broker = KafkaBroker(
         place.servers,
         middlewares=(KafkaTelemetryMiddleware(tracer_provider=provider),),

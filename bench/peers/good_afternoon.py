@@ -92,7 +92,7 @@ async def main() -> None:
     """Run one stage."""
     place = task.place()
     if task.is_traced():
-        spans.export(place.stage)
+        spans.export(place.service)
     consumer = AIOKafkaConsumer(
         place.reads,
         bootstrap_servers=place.servers,

@@ -48,6 +48,11 @@ class Place:
         """Name the consumer group."""
         return f"{self.reads}.{self.stage}"
 
+    @property
+    def service(self) -> str:
+        """Name the service in its traces, so that none is taken for one of ours."""
+        return f"{self.table}.{self.stage}"
+
 
 def place() -> Place:
     """Read from the command line which stage this is, and from the environment where it stands."""
