@@ -68,7 +68,7 @@ dlq-replay: setup ## send them again, same ids, new trace (TRACE=… STAGE=… R
 bench: setup ## measure what tracing costs, or WHAT=peers, latency, scaling, soak, sizing, collector (ROUNDS=3 WRITE=docs/benchmarks.md)
 	@.venv/bin/python -m bench $(or $(WHAT),tracing) $(call arg,MEASURED) $(call opt,ONLY,only) $(call opt,EVENTS,events) $(call opt,EVENTS_MAX,events-max) $(call opt,ROUNDS,rounds) $(call opt,BATCH,batch) $(call opt,SAMPLED,sampled) $(call opt,MINUTES,minutes) $(call opt,JSON,json) $(call opt,WRITE,write)
 
-tune: setup ## try settings under a load of yours, recommend some (RATE=5000 BATCH=100 BUDGET=10m SAMPLED=0.05 OUT=tuning)
+tune: setup ## try settings under a load of yours, recommend some (RATE=5000 BATCH=10 BUDGET=10m SAMPLED=0.02 OUT=tuning)
 	@.venv/bin/python -m bench tune $(call opt,RATE,rate) $(call opt,BATCH,batch) $(call opt,BUDGET,budget) $(call opt,SAMPLED,sampled) $(call opt,OUT,out) $(call opt,WRITE,write) $(if $(FRESH),--fresh)
 
 clean: $(TTG) ## stop it and remove its data

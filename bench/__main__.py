@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m bench tracing`, `collector`, `peers`."""
+"""The command line of the benchmarks, one command a question: `python -m bench tracing`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ app.command("bench.tune.command:tune", name="tune", help="Find settings that are
 
 def main() -> None:
     """Run one benchmark; SIGTERM ends it as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A shell has what it runs in the background ignore Ctrl-C, and with it whoever asks politely.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     # It would tell of each process that is started beside a server of its own.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:

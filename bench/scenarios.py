@@ -87,8 +87,9 @@ async def _measured(
         environ = {**bench.environ, **variant.environ, **collector.environ}
         async with _running(bench.stack, names, environ) as replicas:
             async with metering(_pids(bench.stack, collector, replicas)) as meter:
+                began_s = now_s()
                 window = await work(replicas)
-                cpu_s = await _settled(meter, window)
+                cpu_s = await _settled(meter, began_s)
             endings = await stages.stop(replicas)
     return Measured(
         part=part,
@@ -146,8 +147,8 @@ async def _stored(bench: Bench, replicas: Sequence[Stage], step: Step) -> Window
     return await bench.rows.window()
 
 
-async def _settled(meter: Meter, window: Window) -> dict[str, float]:
-    """Return the processor seconds since the beginning, and what comes after the end."""
+async def _settled(meter: Meter, began_s: float) -> dict[str, float]:
+    """Return the processor seconds from when all were ready until after the end."""
     await asyncio.sleep(_SETTLE_S)
     meter.sample()
-    return meter.between(window.first_s, now_s())
+    return meter.between(began_s, now_s())

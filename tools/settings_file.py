@@ -12,6 +12,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, SecretStr, TypeAdapter,
 from pydantic_settings import BaseSettings
 
 from libs.kafka.settings import KafkaSettings
+from libs.stage.settings import DeadLetterSettings, HealthSettings
 from libs.tracing.settings import ExportSettings, SamplingSettings, TraceSettings
 from services.decorate.settings import Settings as DecorateSettings
 from services.glass.settings import Settings as GlassSettings
@@ -23,6 +24,8 @@ from tools.errors import OperatorError
 
 _READ_BY_STAGES: tuple[type[BaseSettings], ...] = (
     KafkaSettings,
+    HealthSettings,
+    DeadLetterSettings,
     IngestSettings,
     NormalizeSettings,
     DecorateSettings,
@@ -38,6 +41,7 @@ _OF_THE_STACK = frozenset(
         *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "TTG_REPLICA"),
         *("INGEST_HOST", "INGEST_PORT", "INGEST_API_KEYS"),
         *("GLASS_HOST", "GLASS_PORT", "GLASS_PUBLISHED_ON"),
+        *("HEALTH_HOST", "HEALTH_PORT", "HEALTH_SOCKET"),
     )
 )
 # Where spans go, with user and password at worst; the SDK reads it.

@@ -25,7 +25,7 @@ from tools.progress import Step
 
 _LOOK_AGAIN_S = 0.25
 # As long as our own stages are given for what is exported after the last row.
-_SETTLE_S = 0.6
+SETTLE_S = 0.6
 _STALL_LIMIT_S = 30.0
 
 
@@ -72,7 +72,7 @@ class Chain:
 
     async def settled(self, since_s: float) -> dict[str, float]:
         """Return the processor seconds since a moment, with what comes after the last row."""
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(SETTLE_S)
         self.meter.sample()
         return self.meter.between(since_s, now_s())
 

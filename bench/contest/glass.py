@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bench import load as loads
@@ -74,7 +74,7 @@ async def peers(
         since_s = await pace.keep(send)
         await running.until_stored(pace.events, step)
         cpu_s = await running.settled(began_s)
-        return await _figure(running.table, cell, number, since_s, cpu_s)
+        return await _figure(running.table, cell, number, since_s, _per_event(cpu_s, pace))
 
 
 async def through_the_door(
@@ -111,9 +111,11 @@ async def through_the_door(
             await asyncio.gather(*posted)
             client.close()
             await _until_stored(table, pace.events)
+            # What is exported late counts for us as it does for them.
+            await asyncio.sleep(chain.SETTLE_S)
             meter.sample()
             cpu_s = meter.between(began_s, now_s())
-            return await _figure(table, cell, number, since_s, cpu_s)
+            return await _figure(table, cell, number, since_s, _per_event(cpu_s, pace))
 
 
 def _prepare(field: Field, pace: Pace) -> None:
@@ -130,17 +132,20 @@ async def _until_stored(table: Table, events: int) -> None:
         await asyncio.sleep(_LOOK_AGAIN_S)
 
 
+def _per_event(cpu_s: Mapping[str, float], pace: Pace) -> dict[str, float]:
+    return {name: 1e6 * s / pace.events for name, s in cpu_s.items()}
+
+
 async def _figure(
-    table: Table, cell: Cell, number: int, since_s: float, cpu_s: dict[str, float]
+    table: Table, cell: Cell, number: int, since_s: float, cpu_us_per_event: dict[str, float]
 ) -> Figure:
     steady, latency = await table.steady(), await table.latency(since_s)
-    events = steady.events
     return Figure(
         cell=cell,
         round=number,
-        events=events,
+        events=steady.events,
         took_s=steady.took_s,
-        cpu_us_per_event={name: 1e6 * s / events for name, s in cpu_s.items()},
+        cpu_us_per_event=cpu_us_per_event,
         p50_ms=latency.p50_ms,
         p99_ms=latency.p99_ms,
     )

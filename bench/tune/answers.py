@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -162,8 +163,7 @@ def _levels(found: Sequence[Point], knob: Knob) -> list[tuple[str, Point]]:
 
 
 def _median_of(point: Point, name: str) -> float:
-    values = sorted(getattr(one, name) for one in point.measured)
-    return values[len(values) // 2]
+    return statistics.median(getattr(one, name) for one in point.measured)
 
 
 def _ratio(now: float, base: float) -> float:

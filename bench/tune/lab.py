@@ -165,20 +165,20 @@ class Lab:
         if trial.phase == "slow":
             # What a quick stage then stored in its place does not count.
             part = replace(part, until_s=window.last_s)
-        found = await store.times(self.stack.reached.database_url, part)
-        if found is None:
-            raise OperatorError("Nothing of the window was stored.")
-        # No more than there was: the rows of a backlog may come faster.
-        stored = min(found.events_per_s, found.events / seconds)
+        url = self.stack.reached.database_url
+        found = await store.times(url, part)
+        # While the load lasted: afterwards nobody sends, and what is left comes faster.
+        stored = await store.stored(url, sent.plan, window)
+        if found is None or not stored:
+            raise OperatorError("Nothing was stored within the window.")
         return Measured(
             offered=self.load.rate,
             accepted=len(sent.outcome.accepted) * batch / sent.plan.duration_s,
-            stored=stored,
+            stored=stored / seconds,
             time_to_glass=found.from_due,
             from_door=found.from_door,
             cpu_us={
-                name: 1e6 * took_s / (stored * seconds)
-                for name, took_s in replicas.of_stages(cpu_s).items()
+                name: 1e6 * took_s / stored for name, took_s in replicas.of_stages(cpu_s).items()
             },
             rebalances={},
             commits_refused=0,

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from bench.rows import Window
 from bench.tune.trial import Latency
 from tools.load.plan import Plan
 
 _TIMEOUT_S = 60.0
-# The first and the last of them stand at the edges of a transaction.
-_SLOPE_FROM, _SLOPE_TO = 0.05, 0.95
 
 # The lowest 48 bits of an id are the number of the event in its run; $3 is when the first request
 # was due (µs since the epoch), $4 events a request, $5 µs from one event to the next.
@@ -34,9 +33,14 @@ with numbered as (
 )
 select count(*) as events,
        percentile_disc(array[0.5, 0.99]::float8[]) within group (order by due_ms) as due_ms,
-       percentile_disc(array[0.5, 0.99]::float8[]) within group (order by door_ms) as door_ms,
-       percentile_disc($7::float8[]) within group (order by stored_us) as stored_us
+       percentile_disc(array[0.5, 0.99]::float8[]) within group (order by door_ms) as door_ms
 from waited
+"""
+
+_STORED = """
+select count(*) from event
+where event_id between $1::uuid and $2::uuid
+  and stored_at >= to_timestamp($3::float8) and stored_at < to_timestamp($4::float8)
 """
 
 
@@ -52,10 +56,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What became of it; `events_per_s` is how fast rows came."""
+    """What became of it."""
 
     events: int
-    events_per_s: float
     from_due: Latency
     from_door: Latency
 
@@ -68,19 +71,18 @@ async def times(url: str, part: Part) -> Times | None:
             _TIMES,
             *(plan.event_id(part.first_event), plan.event_id(plan.events - 1)),
             *(part.began_s * 1e6, plan.batch, 1e6 / plan.rate_events_per_s, part.until_s * 1e6),
-            [_SLOPE_FROM, _SLOPE_TO],
         )
     assert row is not None
     if not row["events"]:
         return None
-    began_us, ended_us = row["stored_us"]
-    took_s = max(ended_us - began_us, 1.0) / 1e6
-    return Times(
-        events=row["events"],
-        events_per_s=row["events"] * (_SLOPE_TO - _SLOPE_FROM) / took_s,
-        from_due=Latency(*row["due_ms"]),
-        from_door=Latency(*row["door_ms"]),
-    )
+    return Times(row["events"], Latency(*row["due_ms"]), Latency(*row["door_ms"]))
+
+
+async def stored(url: str, plan: Plan, window: Window) -> int:
+    """Count the events of a run that were stored within a window, whenever they were due."""
+    async with _connected(url) as connection:
+        ids = plan.event_id(0), plan.event_id(plan.events - 1)
+        return await connection.fetchval(_STORED, *ids, window.first_s, window.last_s)
 
 
 @asynccontextmanager

@@ -40,7 +40,8 @@ class Claiming:
         self._next: dict[TopicPartition, int] = {}
         # Counts the assignments: what was found out for one does not hold for the next.
         self._assignment = 0
-        self._is_rebalancing = True
+        # Nothing is assigned, or not yet again.
+        self.is_rebalancing = True
         self._claim_at_s = 0.0
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
@@ -51,14 +52,14 @@ class Claiming:
             self._client.seek(partition, 0)
         self._next.clear()
         self._assignment += 1
-        self._is_rebalancing = False
+        self.is_rebalancing = False
         self._claim_at_s = 0.0
 
     def revoked(self) -> None:
         """Let nothing out until there is an assignment again."""
         self._next.clear()
         self._assignment += 1
-        self._is_rebalancing = True
+        self.is_rebalancing = True
 
     def is_claimed(self, partition: TopicPartition) -> bool:
         """Whether records of a partition may come."""
@@ -101,7 +102,7 @@ class Claiming:
         for lost in [held for held in self._next if not self.is_held(Partition(*held))]:
             self.withhold(lost)
         missing = sorted(self._client.assignment() - self._next.keys())
-        if not missing or self._is_rebalancing or time.monotonic() < self._claim_at_s:
+        if not missing or self.is_rebalancing or time.monotonic() < self._claim_at_s:
             return
         try:
             await self._claim(missing)

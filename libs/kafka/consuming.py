@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import zip_longest
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -26,7 +25,16 @@ from aiokafka.errors import (
 from libs.errors import Unavailable
 from libs.kafka import hooks, lifecycle
 from libs.kafka.claiming import Claiming
-from libs.kafka.records import Consumer, Partition, Positions, Progress, Reading, Record, Unreadable
+from libs.kafka.records import (
+    Consumer,
+    Partition,
+    Positions,
+    Progress,
+    Reading,
+    Record,
+    Unreadable,
+    in_turns,
+)
 from libs.kafka.settings import KafkaSettings
 
 _log = structlog.get_logger()
@@ -147,7 +155,7 @@ class _Consumer(ConsumerRebalanceListener):
                     for raw in self._claiming.let_out(partition, batch)
                 ]
             )
-        return _in_turns(by_partition)
+        return in_turns(by_partition)
 
     async def _fetched(self) -> dict:
         try:
@@ -163,18 +171,26 @@ class _Consumer(ConsumerRebalanceListener):
             ) from error
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        if self._claiming.is_rebalancing:
+            # Too late: whoever gets the partitions next does the same work again.
+            return
         held = {one: offset for one, offset in offsets.items() if self._claiming.is_held(one)}
         self._owed.update(held)
         # One at a time, beside the work: what is finished meanwhile goes with the next.
-        if self._owed and (self._paying is None or self._paying.done()):
-            if self._paying is not None:
-                self._paying.result()
-            self._paying = asyncio.create_task(self._pay())
+        if self._paying is None or self._paying.done():
+            paid, self._paying = self._paying, None
+            if paid is not None:
+                # Raises what it died of.
+                paid.result()
+            if self._owed:
+                self._paying = asyncio.create_task(self._pay())
 
     async def _settle(self) -> None:
         """Wait for a commit under way, and make the last one."""
-        if self._paying is not None:
-            await self._paying
+        # Taken out first: whoever limits this wait cancels that commit with it.
+        paying, self._paying = self._paying, None
+        if paying is not None:
+            await paying
         await self._pay()
 
     async def _pay(self) -> None:
@@ -209,7 +225,9 @@ class _Consumer(ConsumerRebalanceListener):
                 await self._settle()
         except TimeoutError:
             _log.warning("partitions leave before their work is done", patience_s=patience_s)
-        self._claiming.revoked()
+        finally:
+            self._owed.clear()
+            self._claiming.revoked()
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         # First of all: the client hands records out while this runs.
@@ -242,14 +260,6 @@ class _Consumer(ConsumerRebalanceListener):
                 await self._client.committed(TopicPartition(self._topic, 0))
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka does not answer: {error!r}") from error
-
-
-def _in_turns(by_partition: list[list[Record]]) -> list[Record]:
-    """Take one record of each partition after the other, so that what is sent for them fills a
-    batch of each partition, which one request carries, and not one batch after the other.
-    """
-    rounds = zip_longest(*by_partition)
-    return [record for each in rounds for record in each if record is not None]
 
 
 def _now_us() -> int:

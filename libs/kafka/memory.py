@@ -20,6 +20,7 @@ from libs.kafka.records import (
     Progress,
     Reading,
     Record,
+    in_turns,
 )
 
 _POLL_TIMEOUT_S = 0.05
@@ -175,17 +176,18 @@ class _MemoryConsumer:
         return self._kept is None or self._kept.holds(partition)
 
     def _take(self) -> list[Record]:
-        records: list[Record] = []
+        by_partition: list[list[Record]] = []
+        room = self._poll_records_max
         for partition, position in self._positions.items():
             log = self._broker.log[partition]
-            room = self._poll_records_max - len(records)
             taken = log[position : position + room]
+            room -= len(taken)
             self._positions[partition] = position + len(taken)
             for record in taken:
                 record.polled_us = time.time_ns() // 1000
                 record.lag_records = len(log) - record.offset - 1
-            records.extend(taken)
-        return records
+            by_partition.append(taken)
+        return in_turns(by_partition)
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         for partition, offset in offsets.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple, Protocol
 
 Headers = list[tuple[str, bytes]]
@@ -141,7 +142,7 @@ class Consumer(Protocol):
     """Reads one topic as a member of a group; nothing is committed behind the caller's back."""
 
     async def poll(self) -> list[Record]:
-        """Wait a moment for records: partition by partition, offsets ascending, maybe none.
+        """Wait a moment for records: of the partitions in turn, offsets ascending, maybe none.
 
         Raises `Gap` or `Unreadable` where going on would skip a record in silence.
         """
@@ -167,6 +168,16 @@ class Consumer(Protocol):
     async def ask(self) -> None:
         """Ask those brokers that it depends on. Raises `Unavailable` if they do not answer."""
         ...
+
+
+def in_turns(by_partition: Iterable[Sequence[Record]]) -> list[Record]:
+    """Take one record of each partition after the other.
+
+    What is sent for them then fills a batch of each partition, which one request carries, and not
+    one batch after the other.
+    """
+    rounds = zip_longest(*by_partition)
+    return [record for each in rounds for record in each if record is not None]
 
 
 def next_offsets(records: Iterable[Record]) -> dict[Partition, int]:

@@ -39,7 +39,8 @@ class KafkaSettings(BaseSettings):
     # Between two fetches from one broker. Where records come more often, each fetch, and all that
     # is sent and committed for it, is of several; where they come less often, none waits.
     fetch_interval_min_ms: int = Field(default=10, ge=0, le=1_000)
-    # Compressed, some hundred thousand events; less lets one poll have records of more partitions.
+    # Compressed, of one partition: some thousand events. With less of each, one poll has records of
+    # more of them.
     max_partition_fetch_bytes: int = Field(default=131_072, ge=1_024)
     poll_timeout_ms: int = Field(default=200, ge=1)
     session_timeout_ms: int = Field(default=6_000, ge=1_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TypeVar
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 class Deeds:
-    """Counts what dependencies have taken or given: work that goes on within one long poll."""
+    """Counts what was handed over or asked for and given: work goes on within one long poll."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -42,14 +43,18 @@ async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
 
 async def _tried(attempt: Callable[[int], Awaitable[T]]) -> T:
     # Making ready for retries takes longer than most attempts, so that waits for a failure.
+    began_s = time.monotonic()
     try:
         return await attempt(1)
     except Unavailable as error:
         failed = error
+    left_s = RETRY_BUDGET_S - (time.monotonic() - began_s)
+    if left_s <= 0:
+        raise failed
     async for trial in stamina.retry_context(
         on=Unavailable,
         attempts=None,
-        timeout=RETRY_BUDGET_S,
+        timeout=left_s,
         wait_initial=_FIRST_WAIT_S,
         wait_max=_LONGEST_WAIT_S,
         wait_jitter=_FIRST_WAIT_S,

@@ -31,7 +31,7 @@ class HealthSettings(BaseSettings):
 
 
 class StageKafkaSettings(KafkaSettings):
-    """`KAFKA_*`, for who has the time to wait: no order of starts is asked of anybody."""
+    """`KAFKA_*`, for who has the time to wait until there is a Kafka."""
 
     start_patience_s: float = Field(default=RETRY_BUDGET_S, ge=0)
 

@@ -128,7 +128,7 @@ class Store:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._held: dict[Partition, Claim] = {}
         # Held on a connection that is gone: a database that comes back may have lost its last
-        # commits, so the position must be asked for again.
+        # commits, and what was polled of them meanwhile was dropped, so each is claimed again.
         self._unconfirmed: set[Partition] = set()
 
     async def claim(self, partition: Partition, beginning: int) -> int:
@@ -180,7 +180,6 @@ class Store:
             what = f"PostgreSQL, {operation.name}: {operation.error_type}: {error}"
             raise Interrupted(what, operation) from error
         self._held |= {one.partition: Claim(one.claim.epoch, one.end) for one in made}
-        self._unconfirmed -= transaction.ends.keys()
         return receipt
 
     async def _write(

@@ -54,6 +54,9 @@ class Writer:
             if taken and events + size > self._transaction_events_max:
                 await self._write(taken)
                 taken, events = [], 0
+                # A lost connection takes all claims with it, also of what is not written yet.
+                if not self._store.holds(_partition(record)):
+                    continue
                 # What waited for the transaction before it was not worked on yet.
                 one.started_us = _now_us()
             taken.append(one)

@@ -77,6 +77,33 @@ async def test_of_two_partitions_only_the_one_that_was_lost_is_dropped(
     thief.close()
 
 
+async def test_what_is_dropped_when_a_connection_is_lost_is_not_passed_over(
+    url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """One poll in several transactions, and the connection goes with the first of them."""
+    other = Partition(partition.topic, 1)
+    one = owner(url, name=tenant)
+    for each in (partition, other):
+        await one.claim(each, 0)
+    first = record_of(partition.topic, batch_of(tenant, 10))
+    rest = [record_of(other.topic, batch_of(tenant, 10), offset) for offset in range(3)]
+    for record in rest:
+        record.partition = other.number
+    await asking.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name ^@ $1",
+        tenant,
+    )
+
+    writer = writer_of(one, Emitted())
+    await writer.work([first, *rest[:2]])
+    if one.holds(other):
+        await writer.work(rest[2:])
+
+    assert await kept(asking, partition) == 1
+    assert await stored(asking, tenant) == 10 + 10 * await kept(asking, other)
+    one.close()
+
+
 @dataclass
 class Fight:
     """Several owners work off one log, each as long as it is let."""
