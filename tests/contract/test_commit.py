@@ -98,6 +98,9 @@ async def test_a_commit_without_an_answer_is_found_out_about(
         writer = writer_of(events, spans)
 
         await writer.work([record_of(partition.topic, batch_of(tenant, 3))])
+        # As whoever reads does: the claim went with the connection.
+        assert not events.holds(partition)
+        assert await events.claim(partition, 0) == 1
         await writer.work([record_of(partition.topic, batch_of(tenant, 2), 1)])
         events.close()
 
