@@ -39,9 +39,7 @@ app.command("bench.tune.command:tune", name="tune", help="Find settings that are
 
 def main() -> None:
     """Run one benchmark; SIGTERM ends it as Ctrl-C does."""
-    # A shell has what it runs in the background ignore Ctrl-C, and with it whoever asks politely.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     # It would tell of each process that is started beside a server of its own.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:

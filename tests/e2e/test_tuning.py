@@ -77,7 +77,8 @@ def test_a_run_that_is_stopped_goes_on_and_ends_with_a_report(tmp_path: Path) ->
     ) as stopped:
         eventually(lambda: trials(out) or stopped.poll() is not None, TRIED_LIMIT_S)
         assert [*members_in(tmp_path)]
-        stopped.send_signal(signal.SIGINT)
+        # As Ctrl-C does, which is ignored by what a shell runs in the background.
+        stopped.send_signal(signal.SIGTERM)
         said, _ = stopped.communicate(timeout=STOP_LIMIT_S)
 
     assert stopped.returncode == 130
