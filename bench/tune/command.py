@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import uvloop
 from cyclopts import Parameter
@@ -115,13 +117,24 @@ def _try(folder: Folder, run: Run, dones: list[Done], plan: budgets.Plan, option
     deadline_s = time.monotonic() + plan.left_s
     try:
         with stack.running() as running:
-            uvloop.run(trying.go_on(running, folder, run, dones, deadline_s))
+            uvloop.run(_until_told(trying.go_on(running, folder, run, dones, deadline_s)))
     except BaseException:
         # Also after Ctrl-C: what is there is told.
         if dones:
             _tell(folder, run, dones, options)
             _say(f"Stopped with {len(dones)} trials; the same command goes on.")
         raise
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Work until a signal: an interrupt raised in some task or other would be its result only."""
+    task, loop = asyncio.create_task(work), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError as told:
+        raise KeyboardInterrupt from told
 
 
 def _tell(folder: Folder, run: Run, dones: Sequence[Done], options: Options) -> None:
