@@ -70,7 +70,6 @@ def members_in(folder: Path) -> Iterator[str]:
             continue
 
 
-@pytest.mark.skip(reason="a known defect: in some shells the lab goes on when it is told to stop")
 def test_a_run_that_is_stopped_goes_on_and_ends_with_a_report(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with subprocess.Popen(  # noqa: S603  (our own command)
