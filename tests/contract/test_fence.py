@@ -111,12 +111,13 @@ class Fight:
     url: str
     log: list[Record]
     partition: Partition
+    failpoints: str = ""
     fenced: int = 0
     kills: int = 0
 
     async def own(self, seed: int) -> None:
         draw = random.Random(seed)  # noqa: S311
-        events = owner(self.url, name=f"fight-{self.partition.topic[-8:]}")
+        events = owner(self.url, self.failpoints, name=f"fight-{self.partition.topic[-8:]}")
         writer = writer_of(events, Emitted())
         try:
             while (position := await self._claim(events)) < len(self.log):
@@ -171,7 +172,8 @@ async def test_owners_who_fight_store_each_event_once(
 async def test_backends_that_are_killed_all_the_time_store_each_event_once(
     url: str, tenant: str, partition: Partition, asking: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    fight = Fight(url, log_of(tenant, partition, 200), partition)
+    # Slow enough to be killed in the middle of a transaction, also on a machine of any speed.
+    fight = Fight(url, log_of(tenant, partition, 200), partition, "sink.in_copy:delay_ms=20")
     killer = await asyncpg.connect(url)
     killing = asyncio.create_task(fight.kill(killer))
 
