@@ -23,8 +23,8 @@ from libs.kafka.settings import KafkaSettings
 
 _log = structlog.get_logger()
 
-# A claim that failed, or that somebody else has taken over, is made again after a part of this:
-# at random, so that two who fight for a partition do not keep step.
+# Claims are at least a part of this apart: at random, so that two who fight for a partition do not
+# keep step. One that a lost connection has taken, long after it was made, is made again at once.
 _CLAIM_AGAIN_S = 1.0
 
 
@@ -42,6 +42,7 @@ class Claiming:
         self._assignment = 0
         # Nothing is assigned, or not yet again.
         self.is_rebalancing = True
+        self._claimed_s = 0.0
         self._claim_at_s = 0.0
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
@@ -104,6 +105,7 @@ class Claiming:
         missing = sorted(self._client.assignment() - self._next.keys())
         if not missing or self.is_rebalancing or time.monotonic() < self._claim_at_s:
             return
+        self._claimed_s = time.monotonic()
         try:
             await self._claim(missing)
         except IllegalStateError:
@@ -137,7 +139,7 @@ class Claiming:
 
     def _put_off(self) -> None:
         wait_s = _CLAIM_AGAIN_S * random.uniform(0.2, 1)  # noqa: S311 - a draw, not a secret.
-        self._claim_at_s = time.monotonic() + wait_s
+        self._claim_at_s = self._claimed_s + wait_s
 
     async def _claim(self, partitions: list[TopicPartition]) -> None:
         assignment = self._assignment

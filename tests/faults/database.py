@@ -46,9 +46,11 @@ def backends_killed(times: int) -> Callable[[Scene], None]:
     """Kill the sink's backend at random moments; the server restarts all of them then."""
 
     def inject(scene: Scene) -> None:
-        for _ in range(times):
-            scene.moment("kill -9 of a backend", lambda: _kill_backend(scene))
+        for _ in range(times - 1):
+            scene.moment("kill -9 of a backend", lambda: _kill_backend(scene), is_followed=True)
             scene.under_load(random.uniform(0.5, 2.5))  # noqa: S311
+        scene.moment("kill -9 of a backend", lambda: _kill_backend(scene))
+        scene.under_load(_SETTLES_S)
 
     return inject
 

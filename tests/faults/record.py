@@ -9,12 +9,16 @@ import msgspec
 
 
 class Fault(msgspec.Struct, kw_only=True):
-    """One fault; `proof` says how it is known that it happened, and is empty if it is not."""
+    """One fault; `proof` says how it is known that it happened, and is empty if it is not.
+
+    Of several that come too fast for a recovery to be seen, only the last is not `is_followed`.
+    """
 
     what: str
     at_us: int
     cleared_us: int
     proof: str = ""
+    is_followed: bool = False
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,10 +42,11 @@ class Scene:
             fault.cleared_us = fault.cleared_us or _now_us()
             self.record.faults.append(fault)
 
-    def moment(self, what: str, deed: Callable[[], str]) -> None:
+    def moment(self, what: str, deed: Callable[[], str], *, is_followed: bool = False) -> None:
         """Note a fault that is over when it has happened: what follows is its recovery."""
         with self.fault(what) as fault:
             fault.cleared_us = fault.at_us
+            fault.is_followed = is_followed
             fault.proof = deed()
 
     def clock(self) -> Callable[[], float]:

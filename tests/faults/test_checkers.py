@@ -225,6 +225,19 @@ def test_a_lost_event_is_looked_for_along_the_way() -> None:
     ]
 
 
+def test_of_faults_too_close_for_a_recovery_the_last_is_judged() -> None:
+    run = Run()
+    be_slow(run)
+    at_us = START_US + 9_000_000
+    last = msgspec.structs.replace(FAULT, at_us=at_us, cleared_us=at_us)
+    first = msgspec.structs.replace(FAULT, is_followed=True)
+
+    run.record.faults = [FAULT, last]
+    assert run.found().keys() == {"C8"}
+    run.record.faults = [first, last]
+    assert run.found() == {}
+
+
 def test_an_event_in_no_topic_was_lost_at_the_door() -> None:
     run = Run()
     lose(run)

@@ -97,7 +97,7 @@ def _recovery_s(ledger: Ledger, seen: list[tuple[int, int]], record: Record) -> 
     ended_us = max(entry.due_us for entry in ledger.entries.values())
     slowest = 0
     for fault in record.faults:
-        if fault.cleared_us > ended_us:
+        if fault.is_followed or fault.cleared_us > ended_us:
             continue
         took_us = times.recovered_us(seen, fault.cleared_us, ended_us)
         never_us = ended_us - fault.cleared_us + times.BEHIND_US
