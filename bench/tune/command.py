@@ -16,7 +16,8 @@ import uvloop
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench import machine, report as reports, stack
+from bench.comparison import report as reports
+from bench.stack import temporary as stack
 from bench.tune import (
     budget as budgets,
     folder as folders,
@@ -29,6 +30,7 @@ from bench.tune import (
 from bench.tune.folder import Folder, Run
 from bench.tune.page import Report
 from bench.tune.trial import Done
+from bench.watch import machine
 from tools.errors import OperatorError
 
 _RATE_MAX = 1_000_000

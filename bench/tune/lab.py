@@ -10,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 
-from bench import load as loads
-from bench.meter import metering, now_s
-from bench.rows import Rows, Window
-from bench.stack import Stack
+from bench.load import closed_loop as loads
+from bench.stack.temporary import Stack
 from bench.tune import knobs, plan, replicas, store, waterfalls
 from bench.tune.batches import Log
 from bench.tune.replicas import Replicas
 from bench.tune.store import Part
 from bench.tune.trial import Measured, Trial
+from bench.watch.meter import metering, now_s
+from bench.watch.rows import Rows, Window
 from services.topology import DECORATE, TOPICS
 from tools.errors import OperatorError
 from tools.load.client import Client

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from bench.stack import Stack
-from bench.stages import Stage
+from bench.stack.stages import Stage
+from bench.stack.temporary import Stack
 from bench.tune import knobs
 from bench.tune.knobs import Changes
 from services.topology import DECORATE, INGEST, PIPELINE

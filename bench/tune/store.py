@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from bench.rows import Window
 from bench.tune.trial import Latency
+from bench.watch.rows import Window
 from tools.load.plan import Plan
 
 _TIMEOUT_S = 60.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-from bench import rows
-from bench.stack import Stack
+from bench.stack.temporary import Stack
 from bench.tune import budget, plan, remarks
 from bench.tune.folder import Folder, Run
 from bench.tune.lab import Lab, Load, Show
 from bench.tune.trial import Done, Trial
+from bench.watch import rows
 from services.topology import DECORATE
 from tools.errors import OperatorError
 from tools.progress import Step

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.contest import programs
-from bench.contest.programs import Program
-from bench.stack import Stack
+from bench.stack import programs
+from bench.stack.programs import Program
+from bench.stack.temporary import Stack
 from tools.env import StackEnv
 from tools.errors import OperatorError
 from tools.native.settings import Settings

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from bench.contest.table import Steady, Table
+from bench.peers.table import Steady, Table
 from tools.errors import OperatorError
 
 pytestmark = pytest.mark.stack

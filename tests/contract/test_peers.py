@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator
 import asyncpg
 import pytest
 
-from bench.contest import chain, environment, feeding, supply
-from bench.contest.chain import Field
-from bench.contest.entrants import ENTRANTS, Entrant
-from bench.contest.supply import Supply
-from bench.stack import Stack as Measured
+from bench.peers import chain, environment, feeding, supply
+from bench.peers.chain import Field
+from bench.peers.entrants import ENTRANTS, Entrant
+from bench.peers.supply import Supply
+from bench.stack.temporary import Stack as Measured
 from tests.stack import Stack
 from tools import env
 from tools.native.settings import Settings, cache_dir

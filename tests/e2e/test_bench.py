@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import curve, growth
+from bench.latency import curve
+from bench.scaling import growth
 from services.topology import PIPELINE
 from tools.env import REPOSITORY
 

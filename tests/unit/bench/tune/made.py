@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.machine import Machine
 from bench.tune import plan
 from bench.tune.folder import Run
 from bench.tune.trial import Done, Latency, Measured, Phase, Shown, Trial, Written
+from bench.watch.machine import Machine
 
 MACHINE = Machine(
     date="2026-01-02 03:04 UTC",
