@@ -8,15 +8,17 @@ from typing import Literal
 from bench.comparison.compare import Comparison, Options, Scenario, compare
 from bench.comparison.report import CPU, CPU_RATIO, RATIO, Column, View
 from bench.comparison.results import Run
-from bench.comparison.scenarios import UNCAPPED, Variant
+from bench.comparison.scenarios import Variant
+from bench.report.target import Target
 from bench.stack import collectors
 from bench.stack.receiver import Kind
+from bench.stack.stages import sampled
 from tools.errors import OperatorError
 
 _HEALTHY = Kind.HEALTHY.value
 _DEAD = "dead"
 # All requests, so that it is known how many spans there must be.
-_ALL = {**UNCAPPED, "OTEL_TRACES_SAMPLER_ARG": "1"}
+_ALL = sampled(1)
 # What is first is what the others are compared with.
 VARIANTS: Mapping[str, Variant] = {
     **{kind.value: Variant(_ALL, collectors.started(kind)) for kind in Kind},
@@ -43,6 +45,7 @@ VIEW = View(
 def collector(
     options: Options | None = None,
     *,
+    target: Target | None = None,
     variant: Sequence[Literal["healthy", "dead", "hung", "slow", "refusing", "rejecting"]] = (
         _HEALTHY,
         _DEAD,
@@ -73,7 +76,7 @@ def collector(
         view=VIEW,
         remarks=lambda runs: list(miscounts(runs)),
     )
-    report = compare(comparison, options or Options())
+    report = compare(comparison, options or Options(), target or Target())
     if report.remarks:
         raise OperatorError("Spans are missing from the counts; see above.")
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
-import uvloop
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 
 from bench.comparison import report as reports, results, scenarios
 from bench.comparison.report import Report, View
 from bench.comparison.results import Measured, Run
 from bench.comparison.scenarios import Bench, Variant
-from bench.load import closed_loop as loads
-from bench.stack import temporary as stack
-from bench.stack.temporary import Stack
-from bench.watch import machine, rows
+from bench.load import closed_loop
+from bench.load.turns import in_turn
+from bench.load.warming import warm_up
+from bench.report.target import Target
+from bench.stack.temporary import Stack, on_a_stack
+from bench.watch import machine, table as tables
 from tools.progress import Step
 
 _TITLES = {
@@ -33,8 +31,6 @@ _SCENARIOS: Mapping[str, Callable[[Bench, Variant, Step], Awaitable[list[Measure
     "apart": scenarios.apart,
     "together": scenarios.together,
 }
-# Kafka's Java still compiles itself during the first million events, at several times the cost.
-_WARM_UPS = 2
 
 Scenario = Literal["apart", "together"]
 _Count = Annotated[int, Parameter(validator=Number(gte=1, lte=5_000_000))]
@@ -43,7 +39,7 @@ _Count = Annotated[int, Parameter(validator=Number(gte=1, lte=5_000_000))]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How long is measured, and where the results go.
+    """How long is measured.
 
     Parameters
     ----------
@@ -55,18 +51,12 @@ class Options:
         Events a request.
     record_events
         Events a record at most; as many as a request has, and each request is a record.
-    json
-        A file for all that was measured.
-    write
-        A document to put the tables into, for example docs/benchmarks.md.
     """
 
     events: _Count = 500_000
     rounds: _Count = 3
     batch: _Count = 100
     record_events: _Count = 100
-    json: Path | None = None
-    write: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +74,11 @@ class Comparison:
     remarks: Callable[[Sequence[Run]], Sequence[str]]
 
 
-def compare(comparison: Comparison, options: Options) -> Report:
+def compare(comparison: Comparison, options: Options, target: Target) -> Report:
     """Measure on a stack of its own, which is removed afterwards, and tell the results."""
+    target.check(comparison.name)
     before = machine.look()
-    with stack.running() as running:
-        runs, postgres = uvloop.run(_measure(running, comparison, options))
+    runs, postgres = on_a_stack(lambda stack: _measure(stack, comparison, options))
     report = Report(
         machine=before.having("PostgreSQL", postgres),
         rounds=options.rounds,
@@ -101,37 +91,22 @@ def compare(comparison: Comparison, options: Options) -> Report:
         remarks=list(comparison.remarks(runs)),
         runs=runs,
     )
-    reports.draw(Console(), report, comparison.view)
-    if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    if options.write is not None:
-        document = options.write.read_text() if options.write.exists() else "# Benchmarks\n"
-        section = reports.markdown(report, comparison.view)
-        options.write.write_text(reports.put(document, comparison.name, section))
+    target.publish(reports.account(comparison.name, report, comparison.view))
     return report
 
 
-async def _measure(
-    running: Stack, comparison: Comparison, options: Options
-) -> tuple[list[Run], str]:
+async def _measure(stack: Stack, comparison: Comparison, options: Options) -> tuple[list[Run], str]:
     """Measure every variant in every round; give the version of PostgreSQL too."""
     with Step(f"Writing requests of {options.events:,} events"):
-        load = loads.written(options.events, options.batch)
-    async with rows.opened(running.reached.database_url) as table:
+        load = closed_loop.written(options.events, options.batch)
+    async with tables.opened(stack.reached.database_url) as table:
+        await warm_up(stack, table, options.events)
         environ = {"INGEST_RECORD_EVENTS_MAX": str(options.record_events)}
-        bench = Bench(running, table, load, environ)
-        await _warm_up(bench, comparison)
+        bench = Bench(stack, table, load, environ)
         runs: list[Run] = []
         for scenario, number in product(comparison.scenarios, range(1, options.rounds + 1)):
-            for name in results.order(list(comparison.variants), number):
+            for name in in_turn(list(comparison.variants), number):
                 with Step(f"Round {number} of {options.rounds}, {scenario}, {name}") as step:
                     found = await _SCENARIOS[scenario](bench, comparison.variants[name], step)
                 runs += [Run(variant=name, round=number, measured=one) for one in found]
         return runs, await table.version()
-
-
-async def _warm_up(bench: Bench, comparison: Comparison) -> None:
-    first = next(iter(comparison.variants.values()))
-    for number in range(1, _WARM_UPS + 1):
-        with Step(f"Warming up, {number} of {_WARM_UPS}") as step:
-            await _SCENARIOS[comparison.scenarios[0]](bench, first, step)

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import msgspec
 
+from bench.report.spread import Spread
+from bench.stack.collectors import COLLECTOR
+from bench.stack.endings import Ending, Spans
 from services.topology import PIPELINE
 
 _STAGES = tuple(hop.stage for hop in PIPELINE)
-# What it takes beside the stages is told under this name, whatever it is.
-COLLECTOR = "collector"
-
-
-class Spans(msgspec.Struct, frozen=True):
-    """What became of some spans."""
-
-    exported: int = 0
-    lost: int = 0
-
-    @classmethod
-    def total(cls, spans: Iterable[Spans]) -> Self:
-        """Add up spans."""
-        each = list(spans)
-        return cls(sum(one.exported for one in each), sum(one.lost for one in each))
-
-    @property
-    def emitted(self) -> int:
-        """All there were."""
-        return self.exported + self.lost
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """How a stage ended: how long after it was told to, and what it said of its spans."""
-
-    took_s: float
-    spans: Spans
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,19 +60,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     measured: Measured
 
 
-class Spread(msgspec.Struct, frozen=True):
-    """A median, and the lowest and the highest of the values it is of."""
-
-    median: float
-    lowest: float
-    highest: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
-        """Sum up some values, at least one."""
-        return cls(statistics.median(values), min(values), max(values))
-
-
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One part in one variant over all rounds; ratios are of the first variant, round by round."""
 
@@ -123,12 +84,6 @@ def lines(runs: Sequence[Run]) -> list[Line]:
         for part in parts
         for variant in variants
     ]
-
-
-def order(variants: Sequence[str], number: int) -> Iterator[str]:
-    """Return the variants as a round takes them: each begins with another one."""
-    first = (number - 1) % len(variants)
-    yield from (*variants[first:], *variants[:first])
 
 
 def _of(runs: Sequence[Run], part: str, variant: str) -> list[Run]:

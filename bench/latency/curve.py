@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.comparison.report import where
-from bench.comparison.results import Spread
 from bench.latency import floor
 from bench.latency.points import Point
 from bench.report import charts
-from bench.report.sheets import Account, Sheet
+from bench.report.sheets import Account, Sheet, where
+from bench.report.spread import Spread
 from bench.watch.machine import Machine
 from services.topology import PIPELINE
 
@@ -47,6 +46,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     seconds: float
     curves: list[Curve]
+
+    @property
+    def points(self) -> list[Point]:
+        """All points of all curves."""
+        return [point for curve in self.curves for point in curve.points]
 
 
 class Load(NamedTuple):
@@ -95,13 +99,15 @@ def loads(curve: Curve) -> list[Load]:
 
 def account(told: Told) -> Account:
     """Tell all of it."""
+    # Of a bench that was ended early, the last curve may have none.
+    curves = [curve for curve in told.curves if curve.points]
     return Account(
         name="latency",
         told=told,
         preamble=[*where(told.machine), _method(told)],
-        sheets=[sheet for curve in told.curves for sheet in _sheets(curve)],
-        remarks=[text for curve in told.curves for text in remarks(curve)],
-        charts={f"latency-{curve.batch}": _chart(curve) for curve in told.curves},
+        sheets=[sheet for curve in curves for sheet in _sheets(curve)],
+        remarks=[text for curve in curves for text in remarks(curve)],
+        charts={f"latency-{curve.batch}": _chart(curve) for curve in curves},
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.latency.quantiles import Quantiles, Timed
-from bench.watch.rows import Window
+from bench.watch.table import Window
 from libs.tracing import names
 from services.topology import PIPELINE
 from tools.trace import critical, jaeger, place

@@ -11,13 +11,12 @@ import msgspec
 from bench.latency import floor
 from bench.latency.floor import Floor
 from bench.latency.quantiles import Quantiles, Timed
-from bench.load import open_loop as offering
-from bench.load.open_loop import ACCEPTED, Answered
-from bench.load.rig import Rig, stored_per_s
-from bench.stack import fleet
-from bench.watch.arrivals import Arrived
-from bench.watch.meter import now_s
-from bench.watch.rows import Window
+from bench.load.door import ACCEPTED
+from bench.load.open_loop import Answered
+from bench.load.rig import Rig
+from bench.watch import arrivals, usage
+from bench.watch.arrivals import Arrived, stored_per_s
+from bench.watch.table import Window
 from tools.errors import OperatorError
 from tools.progress import Step
 
@@ -78,23 +77,19 @@ class Seen:
 async def measured(rig: Rig, aim: Aim, step: Step) -> Point:
     """Offer a load onto an empty table, and wait until all that was accepted is stored."""
     await rig.table.clear()
-    answers: list[Answered] = []
-    client = rig.client
-    before = fleet.look(rig.stack, rig.replicas)
-    pace = rig.per_s(aim.events_per_s, WARM_UP_S + aim.seconds)
-    await offering.offer(client, rig.bodies, pace, answers.append)
-    client.close()
-    window = Window(before.at_s + WARM_UP_S, now_s())
-    accepted = sum(one.status == ACCEPTED for one in answers) * rig.batch
-    if not accepted:
+    before = usage.look(rig.stack, rig.fleet.replicas)
+    offered = await rig.offer(aim.events_per_s, WARM_UP_S + aim.seconds, step.update)
+    if not offered.accepted:
         raise OperatorError(f"No request was accepted at {aim.events_per_s:,.0f} events/s.")
-    await rig.table.until(accepted, before.at_s, rig.replicas, step.update)
-    after = fleet.look(rig.stack, rig.replicas)
+    after = usage.look(rig.stack, rig.fleet.replicas)
+    window = Window(offered.window.first_s + WARM_UP_S, offered.window.last_s)
     traces = await floor.told(rig.stack.reached.jaeger_url, window)
     if not traces:
         raise OperatorError("Jaeger has no whole trace of the load; is something else sending?")
-    seen = Seen(answers, await rig.table.arrived(before.at_s), rig.batch, window)
-    return summed(aim, seen, fleet.us_per_event(before, after, accepted), floor.summed(traces))
+    arrived = await arrivals.arrived(rig.table, offered.window.first_s)
+    seen = Seen(offered.answers, arrived, rig.batch, window)
+    cpu_us = usage.us_per_event(before, after, offered.accepted)
+    return summed(aim, seen, cpu_us, floor.summed(traces))
 
 
 def summed(aim: Aim, seen: Seen, cpu_us_per_event: dict[str, float], told: Floor) -> Point:

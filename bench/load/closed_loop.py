@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from bench.load.door import ACCEPTED, ANSWER_TIMEOUT_S
 from libs.errors import Unavailable
 from tools.errors import OperatorError
 from tools.load.client import Client
 from tools.load.plan import Plan
 
-_OPEN_LIMIT_S = 20.0
-_POLL_S = 0.05
-_ANSWER_TIMEOUT_S = 30.0
-_ACCEPTED = 202
-_PATH = "/v1/events"
+# Each carries one request at a time.
+CONNECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +36,12 @@ def written(events: int, batch: int) -> Load:
 
 
 async def send(
-    load: Load, url: str, api_key: str, connections: int, show: Callable[[int], None]
+    load: Load, client: Client, show: Callable[[str], None], connections: int = CONNECTIONS
 ) -> None:
-    """Send every request, one at a time on each connection; `show` gets the events accepted.
+    """Send every request, one at a time on each connection; `show` gets what was accepted.
 
     Raises `OperatorError` if one is not accepted.
     """
-    headers = {"Api-Key": api_key, "Content-Type": "application/json"}
-    client = Client(url, _PATH, headers)
     left = iter(load.bodies)
     accepted = 0
 
@@ -56,7 +50,7 @@ async def send(
         for body in left:
             await _post(client, body)
             accepted += load.batch
-            show(accepted)
+            show(f"{accepted:,} of {load.events:,} events accepted")
 
     senders = [asyncio.create_task(keep_sending()) for _ in range(connections)]
     try:
@@ -64,34 +58,13 @@ async def send(
     finally:
         for sender in senders:
             sender.cancel()
-        client.close()
-
-
-async def until_open(url: str) -> None:
-    """Wait until the door takes requests: it listens before Kafka has answered it.
-
-    Raises `OperatorError` if it does not in time.
-    """
-    address = urlsplit(url)
-    deadline = time.monotonic() + _OPEN_LIMIT_S
-    while True:
-        reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        writer.write(f"GET /ready HTTP/1.0\r\nHost: {address.netloc}\r\n\r\n".encode())
-        status = await reader.readline()
-        writer.close()
-        await writer.wait_closed()
-        if b" 200 " in status:
-            return
-        if time.monotonic() > deadline:
-            raise OperatorError(f"The door is not open after {_OPEN_LIMIT_S:.0f} s.")
-        await asyncio.sleep(_POLL_S)
 
 
 async def _post(client: Client, body: bytes) -> None:
     try:
-        answer = await client.post(body, _ANSWER_TIMEOUT_S)
+        answer = await client.post(body, ANSWER_TIMEOUT_S)
     except Unavailable as error:
         raise OperatorError(f"The door gave {error}.") from error
-    if answer.status != _ACCEPTED:
+    if answer.status != ACCEPTED:
         said = answer.body.decode(errors="replace")
         raise OperatorError(f"The door answered {answer.status}: {said}")

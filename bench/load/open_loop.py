@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 import msgspec
 
+from bench.load.door import ACCEPTED, ANSWER_TIMEOUT_S
 from libs.errors import Unavailable
-from tools.env import StackEnv
 from tools.load.client import Answer, Client
 
 # More connections than the door takes; what finds none free is sent late and counts as late.
 _IN_FLIGHT_MAX = 2_000
-_ANSWER_TIMEOUT_S = 30.0
-_PATH = "/v1/events"
-ACCEPTED = 202
 # Of a request that got no whole answer: nobody knows what became of it.
 UNANSWERED = 0
+
+# Gives the body of a request by its number and by when it is due (µs since the epoch).
+Body = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +52,35 @@ class _Said(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Said)
 
 
-def client_of(reached: StackEnv) -> Client:
-    """Make a client of a stack's door."""
-    headers = {"Api-Key": reached.api_key, "Content-Type": "application/json"}
-    return Client(reached.ingest_url, _PATH, headers)
+async def beats(pace: Pace) -> AsyncGenerator[tuple[int, int]]:
+    """Yield each request's number and when it is due (µs since the epoch), at that moment."""
+    began_us = now_us()
+    for number in range(pace.requests):
+        due_us = began_us + round(1e6 * number / pace.requests_per_s)
+        # Lets the answers in, also when it is behind.
+        await asyncio.sleep(max(due_us - now_us(), 0) / 1e6)
+        yield number, due_us
 
 
-async def offer(
-    client: Client, bodies: Iterator[bytes], pace: Pace, note: Callable[[Answered], None]
-) -> None:
+async def offer(client: Client, body: Body, pace: Pace, note: Callable[[Answered], None]) -> None:
     """Send requests at an even pace and wait for all answers; `note` gets each of these.
 
     None is sent a second time: what is refused stays refused.
     """
     room = asyncio.Semaphore(_IN_FLIGHT_MAX)
-    began_us = now_us()
 
     async def ask(body: bytes, due_us: int) -> None:
         try:
-            note(_answered(due_us, await client.post(body, _ANSWER_TIMEOUT_S)))
+            note(_answered(due_us, await client.post(body, ANSWER_TIMEOUT_S)))
         except Unavailable:
             note(Answered(due_us, now_us(), UNANSWERED))
         finally:
             room.release()
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(pace.requests):
-            due_us = began_us + round(1e6 * number / pace.requests_per_s)
-            # Lets the answers in, also when it is behind.
-            await asyncio.sleep(max(due_us - now_us(), 0) / 1e6)
+        async for number, due_us in beats(pace):
             await room.acquire()
-            tasks.create_task(ask(next(bodies), due_us))
+            tasks.create_task(ask(body(number, due_us), due_us))
 
 
 def now_us() -> int:

@@ -7,12 +7,12 @@ import time
 
 import msgspec
 
-from bench.peers import feeding
+from bench.peers import feeding, table as tables
 from bench.peers.chain import Field
 from bench.peers.figures import Cell, Figure
 from bench.peers.programs.limits import Done, Task
-from bench.peers.table import Table
 from bench.stack import programs
+from bench.watch.meter import us_per_event
 from tools.progress import Step
 
 _RECORD_EVENTS = 100
@@ -44,13 +44,9 @@ async def hop(field: Field, number: int, events: int, step: Step) -> Figure:
 
 async def copy(field: Field, number: int, events: int, step: Step) -> Figure:
     """Copy rows that are ready, into a table like the peers'."""
-    table = Table(field.connection, _TABLE)
-    await table.create()
-    try:
-        given = Task(events=events, record_events=1, table=table.name)
+    async with tables.made(field.table.connection, _TABLE):
+        given = Task(events=events, record_events=1, table=_TABLE)
         return await _found(field, COPY, number, given, step)
-    finally:
-        await table.drop()
 
 
 async def _found(field: Field, cell: Cell, number: int, given: Task, step: Step) -> Figure:
@@ -68,5 +64,5 @@ async def _found(field: Field, cell: Cell, number: int, given: Task, step: Step)
         round=number,
         events=done.events,
         took_s=done.took_s,
-        cpu_us_per_event={"program": 1e6 * done.cpu_s / done.events},
+        cpu_us_per_event=us_per_event({"program": done.cpu_s}, done.events),
     )

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
-from bench.comparison.results import COLLECTOR
-from bench.peers import feeding, supply
+from bench.peers import feeding, supply, table as tables
 from bench.peers.entrants import BEHIND, FIRST, Entrant
 from bench.peers.figures import Cell, Figure
 from bench.peers.supply import Supply
-from bench.peers.table import Table
 from bench.stack import programs
+from bench.stack.collectors import COLLECTOR
 from bench.stack.programs import Program
 from bench.stack.temporary import Stack
-from bench.watch.meter import Meter, metering, now_s
-from tools.errors import OperatorError
+from bench.watch.meter import Meter, metering, now_s, us_per_event
+from bench.watch.table import Table
 from tools.progress import Step
-
-_LOOK_AGAIN_S = 0.25
-# As long as our own stages are given for what is exported after the last row.
-SETTLE_S = 0.6
-_STALL_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +26,8 @@ class Field:
     """Where all runs take place."""
 
     stack: Stack
-    connection: asyncpg.Connection[asyncpg.Record]
+    # Of our events; peers have one of their own beside it.
+    table: Table
     supply: Supply
     # The Python of the peers.
     python: Path
@@ -44,6 +36,11 @@ class Field:
     def servers(self) -> str:
         """Return where Kafka listens."""
         return self.stack.reached.kafka_bootstrap_servers
+
+    def pids(self, stages: Mapping[str, int]) -> dict[str, int]:
+        """Return the processes of some stages, and those that they stand on."""
+        under = {"kafka": self.stack.pids["kafka"], COLLECTOR: self.stack.pids["jaeger"]}
+        return {**under, **stages}
 
 
 @dataclass(slots=True)
@@ -59,24 +56,6 @@ class Chain:
         for stage in self.stages:
             stage.check()
 
-    async def until_stored(self, events: int, step: Step) -> None:
-        """Wait for so many rows. Raises `OperatorError` if no more come."""
-        grown_s = time.monotonic()
-        while self.table.count < events:
-            self.check()
-            if await self.table.look():
-                grown_s = time.monotonic()
-            elif time.monotonic() - grown_s > _STALL_LIMIT_S:
-                raise OperatorError(f"Only {self.table.count:,} of {events:,} came out.")
-            step.update(f"{self.table.count:,} of {events:,} rows counted")
-            await asyncio.sleep(_LOOK_AGAIN_S)
-
-    async def settled(self, since_s: float) -> dict[str, float]:
-        """Return the processor seconds since a moment, with what comes after the last row."""
-        await asyncio.sleep(SETTLE_S)
-        self.meter.sample()
-        return self.meter.between(since_s, now_s())
-
 
 async def measure(
     field: Field, entrant: Entrant, cell: Cell, number: int, *, events: int, step: Step
@@ -90,15 +69,15 @@ async def measure(
         async with running(field, entrant, names, cell.percent) as chain:
             # Not only since the first rows: who gathers long has done much of its work by then.
             began_s = now_s()
-            await chain.until_stored(events, step)
-            steady = await chain.table.steady()
-            cpu_s = await chain.settled(began_s)
+            await chain.table.until(events, chain.check, step.update)
+            steady = await tables.steady(chain.table)
+            cpu_s = await chain.meter.settled(began_s)
     return Figure(
         cell=cell,
         round=number,
         events=steady.events,
         took_s=steady.took_s,
-        cpu_us_per_event={name: 1e6 * s / events for name, s in cpu_s.items()},
+        cpu_us_per_event=us_per_event(cpu_s, events),
     )
 
 
@@ -117,15 +96,14 @@ async def running(
     field: Field, entrant: Entrant, names: Sequence[str], percent: float
 ) -> AsyncGenerator[Chain]:
     """Run the three stages on the topics, into an empty table."""
-    table = Table(field.connection, entrant.table)
-    await table.create()
     environ = {
         **entrant.environ(percent),
         "PEER_TOPICS": ",".join(names),
-        "PEER_TABLE": table.name,
+        "PEER_TABLE": entrant.table,
     }
     async with AsyncExitStack() as kept:
-        kept.push_async_callback(table.drop)
+        made = tables.made(field.table.connection, entrant.table)
+        table = await kept.enter_async_context(made)
 
         async def start(name: str) -> Program:
             command = (field.python, "-m", entrant.module, name)
@@ -139,11 +117,7 @@ async def running(
         # It begins to work as soon as it is ready, so the others are before it.
         first = await start(FIRST)
         stages = [*behind, first]
-        pids = {
-            "kafka": field.stack.pids["kafka"],
-            COLLECTOR: field.stack.pids["jaeger"],
-            **{stage.name: stage.pid for stage in stages},
-        }
+        pids = field.pids({stage.name: stage.pid for stage in stages})
         async with metering(pids) as meter:
             await first.become_ready()
             yield Chain(table, stages, meter)

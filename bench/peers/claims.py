@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bench.comparison.results import Spread
 from bench.peers.entrants import BLOG, ENTRANTS, GOOD_AFTERNOON, OURS, REFERENCE
 from bench.peers.figures import Cell, Figure, Figures, cpu_us, events_per_s, p99_ms
+from bench.report.spread import Spread
 
 _PEER_BATCH = 1
 

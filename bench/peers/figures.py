@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.comparison.results import Spread
+from bench.report.spread import Spread
 
 # Of what a peer does for an event; what they stand on is measured, and not counted.
 _STAGES = ("ingest", "normalize", "decorate", "sink", "program")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from bench.comparison import scenarios
 from bench.comparison.results import Measured
-from bench.comparison.scenarios import UNCAPPED, Bench, Variant
+from bench.comparison.scenarios import Bench, Variant
+from bench.peers import table as tables
 from bench.peers.chain import Field
 from bench.peers.entrants import OURS
 from bench.peers.figures import Cell, Figure
-from bench.peers.table import Table
-from bench.stack import collectors, stages
-from bench.stack.stages import Stage
-from services.topology import DECORATE, INGEST, NORMALIZE, SINK
+from bench.stack import collectors, fleet, stages
+from bench.stack.fleet import Fleet
 from tools.progress import Step
-
-TABLE = "event"
-# The last first: what leaves a stage finds the next one waiting.
-_STAGES = (SINK.stage, DECORATE.stage, NORMALIZE.stage, INGEST.stage)
 
 
 async def apart(field: Field, bench: Bench, cell: Cell, number: int, step: Step) -> list[Figure]:
@@ -39,18 +34,12 @@ async def together(field: Field, bench: Bench, cell: Cell, number: int, step: St
 
 
 @asynccontextmanager
-async def running(bench: Bench, percent: float) -> AsyncGenerator[Sequence[Stage]]:
+async def running(field: Field, percent: float) -> AsyncGenerator[Fleet]:
     """Run the door and all stages, into an empty table."""
-    await bench.rows.clear()
-    variant = _variant(percent)
-    async with AsyncExitStack() as kept:
-        replicas: list[Stage] = []
-        for name in _STAGES:
-            environ = {**bench.environ, **variant.environ}
-            replicas.append(await stages.start(bench.stack, name, environ))
-            kept.push_async_callback(replicas[-1].kill)
-        yield replicas
-        await stages.stop(replicas)
+    await field.table.clear()
+    async with fleet.started(field.stack, _variant(percent).environ) as working:
+        yield working
+        await working.drain()
 
 
 def cell(part: str, batch: int, percent: float) -> Cell:
@@ -59,13 +48,12 @@ def cell(part: str, batch: int, percent: float) -> Cell:
 
 
 def _variant(percent: float) -> Variant:
-    environ = {**UNCAPPED, "OTEL_TRACES_SAMPLER_ARG": str(percent / 100)}
-    return Variant(environ, collectors.jaeger)
+    return Variant(stages.sampled(percent / 100), collectors.jaeger)
 
 
 async def _stored(field: Field, cell: Cell, number: int, measured: Measured) -> Figure:
     """Take the rows after the first transaction, as with the peers."""
-    steady = await Table(field.connection, TABLE).steady()
+    steady = await tables.steady(field.table)
     return _figure(cell, number, measured, steady.events, steady.took_s)
 
 

@@ -1,20 +1,17 @@
-"""The results of the contest: tables for a terminal and a document, and charts."""
+"""What was measured of us and of our peers, as tables and charts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from bench.comparison.report import ranged
-from bench.comparison.results import Spread
 from bench.peers.claims import claims, unbeaten
 from bench.peers.entrants import ENTRANTS, OURS
 from bench.peers.figures import Cell, Figure, Figures, cpu_us, events_per_s, p50_ms, p99_ms
 from bench.report import charts
+from bench.report.sheets import Account, Sheet, where
+from bench.report.spread import Spread, ranged
 from bench.watch.machine import Machine
 
 # The batch that peers are compared with.
@@ -33,87 +30,50 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     figures: list[Figure]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One table with a title."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-def preamble(report: Report) -> Iterator[str]:
-    """Say where, when and how it was measured."""
-    machine = report.machine
-    yield (
-        f"{machine.date}, commit {machine.commit}: {machine.cores} cores of {machine.processor}, "
-        f"{machine.memory_gib} GiB, {machine.system}, load average {machine.load_average} before."
+def account(report: Report) -> Account:
+    """Tell all of it."""
+    figures = Figures(report.figures)
+    return Account(
+        name="peers",
+        told=report,
+        preamble=[*where(report.machine), _method(report)],
+        sheets=_sheets(figures, report.rate_events_per_s),
+        remarks=unbeaten(figures),
+        charts=_charts(figures, report.rate_events_per_s),
     )
-    yield ", ".join(f"{name} {number}" for name, number in machine.versions.items()) + "."
-    yield (
+
+
+def _method(report: Report) -> str:
+    return (
         f"{report.rounds} rounds, interleaved, of about {report.window_s:g} s each. Medians, with "
         "the lowest and the highest; ratios are taken round by round. CPU is processor time of "
         "the stages for one event."
     )
 
 
-def sections(report: Report) -> list[Section]:
+def _sheets(figures: Figures, rate_events_per_s: float) -> list[Sheet]:
     """Return the tables that have something to show."""
-    figures = Figures(report.figures)
     made = [
         _wanted(figures),
         _peers(figures),
         _ours(figures),
-        _glass(figures, report.rate_events_per_s),
+        _glass(figures, rate_events_per_s),
         _limits(figures),
     ]
-    return [section for section in made if section.rows]
+    return [sheet for sheet in made if sheet.rows]
 
 
-def remarks(report: Report) -> list[str]:
-    """Say where a peer is not behind us."""
-    return unbeaten(Figures(report.figures))
-
-
-def draw(console: Console, report: Report) -> None:
-    """Print everything."""
-    for text in preamble(report):
-        console.print(text, highlight=False)
-    for section in sections(report):
-        table = Table(*section.head, box=None, padding=(0, 1, 0, 0), pad_edge=False)
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for row in section.rows:
-            table.add_row(*row)
-        console.print(f"\n{section.title}", highlight=False)
-        console.print(table)
-    for text in remarks(report):
-        console.print(f"\n{text}", highlight=False)
-
-
-def markdown(report: Report, images: Sequence[str]) -> str:
-    """Write the same as a part of a document; `images` are links to the charts."""
-    texts = ["\n".join(preamble(report)), *images]
-    for section in sections(report):
-        written = [f"| {' | '.join(row)} |" for row in (section.head, *section.rows)]
-        written.insert(1, "|---|" + "---:|" * (len(section.head) - 1))
-        texts.append("\n".join((f"{section.title}:", "", *written)))
-    return "\n\n".join((*texts, *(f"- {text}" for text in remarks(report)))) + "\n"
-
-
-def pictures(report: Report) -> dict[str, str]:
-    """Draw the charts that have something to show, by the name of the file."""
-    figures = Figures(report.figures)
+def _charts(figures: Figures, rate_events_per_s: float) -> dict[str, str]:
+    """Draw the charts that have something to show."""
     drawn: dict[str, str] = {}
     for name, title, unit, part, value in (
         ("throughput", "Events stored, from the first topic", "events/s", "chain", events_per_s),
         ("cpu", "Processor time of the three stages", "µs an event", "chain", cpu_us),
-        ("glass", f"Time to glass at {report.rate_events_per_s:g} events/s, p99", "ms", "glass",
-         p99_ms),
-    ):  # fmt: skip
+        ("glass", f"Time to glass at {rate_events_per_s:g} events/s, p99", "ms", "glass", p99_ms),
+    ):
         groups = _groups(figures, part, value)
         if groups:
-            drawn[f"peers-{name}.svg"] = charts.bars(title, unit, groups, log=True)
+            drawn[f"peers-{name}"] = charts.bars(title, unit, groups, log=True)
     return drawn
 
 
@@ -129,7 +89,7 @@ def _groups(
     return groups
 
 
-def _wanted(figures: Figures) -> Section:
+def _wanted(figures: Figures) -> Sheet:
     rows = [
         (
             claim.what,
@@ -139,10 +99,10 @@ def _wanted(figures: Figures) -> Section:
         )
         for claim in claims(figures)
     ]
-    return Section("What is wanted of ours", ("what", "wanted", "measured", "met"), rows)
+    return Sheet("What is wanted of ours", ("what", "wanted", "measured", "met"), rows)
 
 
-def _peers(figures: Figures) -> Section:
+def _peers(figures: Figures) -> Sheet:
     rows: list[Sequence[str]] = []
     for cell in figures.cells("chain"):
         if cell.system == OURS:
@@ -160,13 +120,13 @@ def _peers(figures: Figures) -> Section:
             )
         )
     head = ("from the first topic", "sampled", "1,000 events/s", "CPU µs", "ours is", "for 1/")
-    return Section(
+    return Sheet(
         f"Peers, one event a record, and ours in batches of {_BATCH} at the same rate of sampling "
         f"(at {_PERCENT:g} % beside one without tracing)", head, rows
     )  # fmt: skip
 
 
-def _ours(figures: Figures) -> Section:
+def _ours(figures: Figures) -> Sheet:
     cells = dict.fromkeys(
         cell._replace(part="")
         for part in ("chain", "whole")
@@ -187,10 +147,10 @@ def _ours(figures: Figures) -> Section:
     ]
     head = ("ours", "sampled", "from the first topic", "CPU µs", "the door alone",
             "through the door", "CPU µs")  # fmt: skip
-    return Section("Ours, by events a request, in 1,000 events/s", head, rows)
+    return Sheet("Ours, by events a request, in 1,000 events/s", head, rows)
 
 
-def _glass(figures: Figures, rate_events_per_s: float) -> Section:
+def _glass(figures: Figures, rate_events_per_s: float) -> Sheet:
     rows = [
         (
             cell.system,
@@ -201,7 +161,7 @@ def _glass(figures: Figures, rate_events_per_s: float) -> Section:
         )
         for cell in figures.cells("glass")
     ]
-    return Section(
+    return Sheet(
         f"From when an event is made until it is stored, at {rate_events_per_s:g} events/s; ours "
         "goes through the door, one a request",
         ("time to glass", "sampled", "p50 ms", "p99 ms", "CPU µs"),
@@ -209,12 +169,12 @@ def _glass(figures: Figures, rate_events_per_s: float) -> Section:
     )
 
 
-def _limits(figures: Figures) -> Section:
+def _limits(figures: Figures) -> Sheet:
     rows = [
         (cell.system, _thousands(figures, cell), _of(figures, cell, cpu_us, ".2f"))
         for cell in figures.cells("limit")
     ]
-    return Section("The limits", ("limit", "1,000 events/s", "CPU µs"), rows)
+    return Sheet("The limits", ("limit", "1,000 events/s", "CPU µs"), rows)
 
 
 def _thousands(figures: Figures, cell: Cell) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.comparison import results
 from bench.comparison.scenarios import Bench
-from bench.load import closed_loop as loads
+from bench.load import closed_loop
 from bench.load.closed_loop import Load
+from bench.load.open_loop import Pace
+from bench.load.turns import in_turn
+from bench.load.warming import warm_up
 from bench.peers import ceiling, chain, glass, ours
 from bench.peers.chain import Field
 from bench.peers.entrants import ENTRANTS, OURS, Entrant
 from bench.peers.figures import Cell, Figure
-from bench.peers.glass import Pace
-from bench.watch.rows import Rows
 from tools.progress import Step
 
 PARTS = ("chain", "whole", "glass", "limit")
@@ -28,7 +28,6 @@ _OURS_PER_S_MAX = 50_000
 _OURS_REQUESTS_PER_S = 10_000
 # Of the limits, which are above all that is measured.
 _LIMIT_PER_S = 100_000
-_OURS_WARM_UP_BATCH = 100
 
 Measure = Callable[[int, Step], Awaitable[list[Figure]]]
 
@@ -84,9 +83,8 @@ class Plan:
 class Rounds:
     """Runs a plan."""
 
-    def __init__(self, field: Field, rows: Rows, plan: Plan) -> None:
+    def __init__(self, field: Field, plan: Plan) -> None:
         self._field = field
-        self._rows = rows
         self._plan = plan
         self._loads: dict[int, Load] = {}
         # What each peer did last, by which its next run is sized.
@@ -97,7 +95,7 @@ class Rounds:
         await self._warm_up()
         jobs = dict(self._jobs())
         for number in range(1, self._plan.rounds + 1):
-            for place, name in enumerate(results.order(list(jobs), number), 1):
+            for place, name in enumerate(in_turn(list(jobs), number), 1):
                 with Step(
                     f"Round {number} of {self._plan.rounds}, {place} of {len(jobs)}: {name}"
                 ) as step:
@@ -149,11 +147,8 @@ class Rounds:
             cell = ours.cell("glass", _PEER_BATCH, percent)
 
             async def door(number: int, step: Step, cell: Cell = cell) -> list[Figure]:
-                bench = self._bench(_OURS_WARM_UP_BATCH)
                 return [
-                    await glass.through_the_door(
-                        self._field, bench, cell, number, pace=pace, step=step
-                    )
+                    await glass.through_the_door(self._field, cell, number, pace=pace, step=step)
                 ]
 
             yield f"time to glass, ours at {percent:g} %", door
@@ -186,19 +181,16 @@ class Rounds:
     def _bench(self, batch: int) -> Bench:
         """Return what our scenarios need; requests are written once for each batch."""
         if batch not in self._loads:
-            self._loads[batch] = loads.written(self._plan.ours_events(batch), batch)
+            self._loads[batch] = closed_loop.written(self._plan.ours_events(batch), batch)
         # As delivered: small requests share a record, large ones are cut.
-        return Bench(self._field.stack, self._rows, self._loads[batch], {})
+        return Bench(self._field.stack, self._field.table, self._loads[batch], {})
 
     async def _warm_up(self) -> None:
-        """Let Kafka's Java compile itself, and see how many events each peer is to be given."""
+        """Warm up what all stand on, and see how many events each peer is to be given."""
         with Step("Writing requests"):
             for batch, _percent in self._plan.ours():
                 self._bench(batch)
-        if self._plan.has_ours:
-            cell = ours.cell("chain", _OURS_WARM_UP_BATCH, self._plan.percents[0])
-            with Step("Warming up, ours") as step:
-                await ours.apart(self._field, self._bench(cell.batch), cell, 0, step)
+        await warm_up(self._field.stack, self._field.table, self._plan.events_max)
         if "chain" not in self._plan.parts:
             return
         for entrant, percent in self._plan.peers():

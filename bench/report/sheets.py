@@ -1,18 +1,18 @@
-"""Tables and charts of a bench, for a terminal, a document and a script."""
+"""What a bench has to tell: tables and charts, as text for a terminal and for a document."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench.comparison import report as reports
+from bench.watch.machine import Machine
 
-_IMAGES = "images"
+# Beside the document.
+IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,6 @@ class Account:
     charts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def publish(account: Account, json: Path | None, write: Path | None) -> None:
-    """Print it, and put it where it is wanted: a file for scripts, and a part of a document."""
-    draw(Console(), account)
-    if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(account.told)) + b"\n")
-    if write is not None:
-        images = write.parent / _IMAGES
-        images.mkdir(exist_ok=True)
-        for name, chart in account.charts.items():
-            (images / f"{name}.svg").write_text(chart)
-        document = write.read_text() if write.exists() else "# Benchmarks\n"
-        write.write_text(reports.put(document, account.name, markdown(account)))
-
-
 def draw(console: Console, account: Account) -> None:
     """Print it."""
     for text in account.preamble:
@@ -79,7 +65,7 @@ def draw(console: Console, account: Account) -> None:
 def markdown(account: Account) -> str:
     """Write it as a part of a document, which has the charts in a folder beside it."""
     texts = ["\n".join(account.preamble)]
-    texts += [f"![{title(svg)}]({_IMAGES}/{name}.svg)" for name, svg in account.charts.items()]
+    texts += [f"![{title(svg)}]({IMAGES}/{name}.svg)" for name, svg in account.charts.items()]
     for sheet in account.sheets:
         written = [f"| {' | '.join(row)} |" for row in (sheet.head, *sheet.rows)]
         rules = ["---"] * len(sheet.head)
@@ -92,3 +78,12 @@ def markdown(account: Account) -> str:
 def title(svg: str) -> str:
     """Return the title of a chart."""
     return svg.partition("<title>")[2].partition("</title>")[0]
+
+
+def where(machine: Machine) -> Iterator[str]:
+    """Say where, when and with what it was measured."""
+    yield (
+        f"{machine.date}, commit {machine.commit}: {machine.cores} cores of {machine.processor}, "
+        f"{machine.memory_gib} GiB, {machine.system}, load average {machine.load_average} before."
+    )
+    yield ", ".join(f"{name} {number}" for name, number in machine.versions.items()) + "."

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.comparison.report import ranged, where
-from bench.comparison.results import Spread
 from bench.report import charts
-from bench.report.sheets import Account, Sheet
+from bench.report.sheets import Account, Sheet, where
+from bench.report.spread import Spread, ranged
 from bench.scaling.costs import Costs
 from bench.watch.machine import Machine
 from services.topology import PIPELINE
@@ -53,14 +52,14 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """All of one bench."""
+    """All of one bench; there are no `costs` if it was ended early."""
 
     machine: Machine
     rounds: int
     batch: int
     by_replicas: list[Worked]
     by_size: list[Worked]
-    costs: Costs
+    costs: Costs | None = None
 
 
 class Weighed(NamedTuple):
@@ -90,7 +89,7 @@ def costs_of(runs: Sequence[Worked], weighed: Weighed) -> Costs:
 
 def account(told: Told) -> Account:
     """Tell all of it."""
-    sheets = [_replica_sheet(told), _cost_sheet(told.costs)]
+    sheets = [_replica_sheet(told)]
     drawn = {
         "scaling-replicas": _chart(
             "Throughput as replicas grow",
@@ -100,7 +99,7 @@ def account(told: Told) -> Account:
         )
     }
     if told.by_size:
-        sheets.insert(1, _size_sheet(told))
+        sheets.append(_size_sheet(told))
         drawn["scaling-size"] = _chart(
             "Processor time of the stages as the table grows",
             "events stored before",
@@ -108,6 +107,8 @@ def account(told: Told) -> Account:
             [(run.made.stored, run.stages_us) for run in told.by_size],
             log_x=True,
         )
+    if told.costs is not None:
+        sheets.append(_cost_sheet(told.costs))
     return Account(
         name="scaling",
         told=told,

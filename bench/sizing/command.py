@@ -10,9 +10,9 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.report import sheets
+from bench.report.target import Target
 from bench.scaling import growth
-from bench.sizing import report as sizing_report
+from bench.sizing import report
 from bench.sizing.sized import Assumed, Sizing, Told
 from tools.errors import OperatorError
 
@@ -24,8 +24,7 @@ def sizing(
     *,
     assumed: Assumed | None = None,
     rate: Sequence[Annotated[float, Parameter(validator=Number(gt=0))]] = _RATES,
-    json: Path | None = None,
-    write: Path | None = None,
+    target: Target | None = None,
 ) -> None:
     """Work out what rates of events take, from what `bench scaling --json` has measured.
 
@@ -35,17 +34,17 @@ def sizing(
         What `bench scaling --json` wrote.
     rate
         Events a second.
-    json
-        A file for all that was worked out.
-    write
-        A document to put the tables into, for example docs/scale.md.
     """
+    told_to = target or Target()
+    told_to.check("sizing")
     try:
         found = msgspec.json.decode(measured.read_bytes(), type=growth.Told)
     except (OSError, msgspec.MsgspecError) as error:
         raise OperatorError(
             f"{measured} is not what `python -m bench scaling --json` writes: {error}"
         ) from error
+    if found.costs is None:
+        raise OperatorError(f"{measured} is of a bench that was ended early; run it to its end.")
     work = Sizing(found.costs, assumed or Assumed(), found.machine.cores)
     told = Told(
         machine=found.machine,
@@ -54,4 +53,4 @@ def sizing(
         sized=[work.at(one) for one in sorted(rate)],
         limits=work.limits(),
     )
-    sheets.publish(sizing_report.account(told), json, write)
+    told_to.publish(report.account(told))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.comparison.report import where
-from bench.report.sheets import Account, Sheet
+from bench.report.sheets import Account, Sheet, where
 from bench.sizing.sized import Limit, Sized, Told
 
 # Of requests that are sampled.

@@ -8,14 +8,13 @@ from itertools import pairwise
 
 import msgspec
 
-from bench.comparison.report import where
 from bench.report import charts
-from bench.report.sheets import Account, Sheet
+from bench.report.sheets import Account, Sheet, where
 from bench.soak import trend
 from bench.soak.trend import Trend
-from bench.stack import fleet
-from bench.stack.fleet import Usage
+from bench.watch import usage
 from bench.watch.machine import Machine
+from bench.watch.usage import Usage
 from services.topology import PIPELINE
 
 _STAGES = tuple(hop.stage for hop in PIPELINE)
@@ -65,7 +64,7 @@ def lines(looks: Sequence[Look]) -> list[Line]:
                      for one in looks],
             files=[(one.usage.at_s - began_s, one.usage.files[stage]) for one in looks],
             us_per_event=[
-                (after.usage.at_s - began_s, fleet.us_per_event(
+                (after.usage.at_s - began_s, usage.us_per_event(
                     before.usage, after.usage, after.accepted - before.accepted)[stage])
                 for before, after in pairwise(looks)
                 if after.accepted > before.accepted

@@ -1,117 +1,151 @@
-"""All stages at once, each in as many replicas as are wanted, and what their processes take."""
+"""Stages of a stack, each in as many replicas as are wanted."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
-import msgspec
-import psutil
-
-from bench.load import closed_loop as loads
 from bench.stack import stages
+from bench.stack.endings import Ending
 from bench.stack.stages import Stage
 from bench.stack.temporary import Stack
-from bench.watch.meter import now_s
-from libs.kafka.admin import Admin, admin
-from services.topology import PIPELINE
+from libs.kafka.admin import admin
+from services.topology import INGEST, PIPELINE
 from tools.errors import OperatorError
 
+# Stages that are started at once; one with several replicas is named as often.
+Wave = Sequence[str]
+
 ONE_EACH: Mapping[str, int] = {hop.stage: 1 for hop in PIPELINE}
-_GROUPS = tuple(hop.stage for hop in PIPELINE if hop.reads)
-# What the stages stand on, and is told beside them.
-_UNDER = ("kafka", "postgres", "jaeger")
+# A stage after the other, the last first: a record that leaves one finds the next one waiting.
+LAST_FIRST: Sequence[Wave] = tuple((hop.stage,) for hop in reversed(PIPELINE))
+_READERS = tuple(hop.stage for hop in PIPELINE if hop.reads)
+_OPEN_LIMIT_S = 20.0
 _SETTLE_LIMIT_S = 30.0
 _ASK_AGAIN_S = 0.1
-_NUMBER = re.compile(r"-\d+$")
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What processes have taken until a moment (s since the epoch); replicas are added up.
+class Fleet:
+    """Replicas that are ready; `ever` has also those that were ended."""
 
-    `rss_bytes` and `files` are what they hold at that moment.
-    """
+    def __init__(self, stack: Stack, kept: AsyncExitStack) -> None:
+        self._stack = stack
+        self._kept = kept
+        self.replicas: list[Stage] = []
+        self.ever: list[Stage] = []
+        self._started: Counter[str] = Counter()
 
-    at_s: float
-    cpu_s: dict[str, float]
-    rss_bytes: dict[str, int]
-    files: dict[str, int]
+    def check(self) -> None:
+        """Raise `OperatorError` if one has ended."""
+        for one in self.replicas:
+            one.check()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Their processes, by their names."""
+        return {one.name: one.pid for one in self.replicas}
+
+    async def start(self, wave: Wave, environ: Mapping[str, str]) -> None:
+        """Start stages at once, and wait until all are ready. Raises `OperatorError`."""
+        asked = [self._start(name, environ) for name in wave]
+        # All of them have an end before one that failed is told of: none starts behind our back.
+        started = await asyncio.gather(*asked, return_exceptions=True)
+        for one in started:
+            if isinstance(one, BaseException):
+                raise one
+            self.replicas.append(one)
+        if INGEST.stage in wave:
+            await until_open(self._stack.reached.ingest_url)
+
+    async def settle(self) -> None:
+        """Wait until each has its partitions. Raises `OperatorError` if it does not in time."""
+        wanted = Counter(one.stage for one in self.replicas if one.stage in _READERS)
+        deadline = time.monotonic() + _SETTLE_LIMIT_S
+        async with admin(self._stack.reached.kafka_bootstrap_servers) as asked:
+            while True:
+                groups = await asked.groups(wanted)
+                if all(
+                    groups[name].is_stable
+                    and len(groups[name].members) == wanted[name]
+                    and all(member.partitions for member in groups[name].members)
+                    for name in wanted
+                ):
+                    return
+                self.check()
+                if time.monotonic() > deadline:
+                    raise OperatorError(
+                        f"The partitions have no owners after {_SETTLE_LIMIT_S:.0f} s."
+                    )
+                await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def kill(self, stage: str) -> None:
+        """End the replicas of a stage at once."""
+        ended = [one for one in self.replicas if one.stage == stage]
+        self.replicas = [one for one in self.replicas if one.stage != stage]
+        for one in ended:
+            await one.kill()
+
+    async def drain(self) -> dict[str, Ending]:
+        """Let all of them end at once, as `ttg down` does; return how each did."""
+        endings = await asyncio.gather(*(one.drain() for one in self.replicas))
+        return {one.name: ending for one, ending in zip(self.replicas, endings, strict=True)}
+
+    async def _start(self, name: str, environ: Mapping[str, str]) -> Stage:
+        number = self._started[name]
+        self._started[name] += 1
+        stage = await stages.start(self._stack, name, environ, number)
+        self.ever.append(stage)
+        self._kept.push_async_callback(stage.kill)
+        await stage.become_ready()
+        return stage
+
+
+@asynccontextmanager
+async def started(
+    stack: Stack, environ: Mapping[str, str], waves: Sequence[Wave] = LAST_FIRST
+) -> AsyncGenerator[Fleet]:
+    """Yield stages that are ready, started wave after wave; what is left of them is killed."""
+    async with AsyncExitStack() as kept:
+        fleet = Fleet(stack, kept)
+        for wave in waves:
+            await fleet.start(wave, environ)
+        yield fleet
 
 
 @asynccontextmanager
 async def running(
     stack: Stack, environ: Mapping[str, str], replicas: Mapping[str, int] = ONE_EACH
-) -> AsyncGenerator[list[Stage]]:
-    """Yield replicas that are ready and have their partitions; they drain at the end.
+) -> AsyncGenerator[Fleet]:
+    """Yield all stages, which have their partitions; they drain at the end, unless it is an error.
 
-    After an error they are killed.
+    Each has so many replicas.
     """
-    async with AsyncExitStack() as kept:
-        started: list[Stage] = []
-        # The last first: a record that leaves a stage finds the next one waiting.
-        for name in (hop.stage for hop in reversed(PIPELINE)):
-            for number in range(replicas[name]):
-                started.append(await stages.start(stack, name, environ, number))
-                kept.push_async_callback(started[-1].kill)
-        await loads.until_open(stack.reached.ingest_url)
-        async with admin(stack.reached.kafka_bootstrap_servers) as asked:
-            await _settled(asked, replicas)
-        yield started
-        await stages.stop(started)
+    waves = [[hop.stage] * replicas[hop.stage] for hop in reversed(PIPELINE)]
+    async with started(stack, environ, waves) as fleet:
+        await fleet.settle()
+        yield fleet
+        await fleet.drain()
 
 
-def look(stack: Stack, replicas: Sequence[Stage]) -> Usage:
-    """Look at what the stages and what they stand on have taken by now."""
-    processes = [(_NUMBER.sub("", one.name), [psutil.Process(one.pid)]) for one in replicas]
-    processes += [(name, _family(stack.pids[name])) for name in _UNDER]
-    cpu_s: dict[str, float] = {}
-    rss_bytes: dict[str, int] = {}
-    files: dict[str, int] = {}
-    for name, family in processes:
-        for process in family:
-            try:
-                seconds, held_bytes, opened = _taken(process)
-            except psutil.NoSuchProcess:
-                # A connection of the database that has just ended.
-                continue
-            cpu_s[name] = cpu_s.get(name, 0.0) + seconds
-            rss_bytes[name] = rss_bytes.get(name, 0) + held_bytes
-            files[name] = files.get(name, 0) + opened
-    return Usage(at_s=now_s(), cpu_s=cpu_s, rss_bytes=rss_bytes, files=files)
+async def until_open(url: str) -> None:
+    """Wait until the door takes requests: it listens before Kafka has answered it.
 
-
-def us_per_event(before: Usage, after: Usage, events: int) -> dict[str, float]:
-    """Return the processor time between two looks for one event, of each by its name."""
-    return {name: 1e6 * (after.cpu_s[name] - before.cpu_s[name]) / events for name in after.cpu_s}
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
-def _taken(process: psutil.Process) -> tuple[float, int, int]:
-    with process.oneshot():
-        times = process.cpu_times()
-        # With what its children took that have ended, as those of a connection.
-        seconds = times.user + times.system + times.children_user + times.children_system
-        return seconds, process.memory_info().rss, process.num_fds()
-
-
-async def _settled(asked: Admin, replicas: Mapping[str, int]) -> None:
-    deadline = time.monotonic() + _SETTLE_LIMIT_S
+    Raises `OperatorError` if it does not in time.
+    """
+    address = urlsplit(url)
+    deadline = time.monotonic() + _OPEN_LIMIT_S
     while True:
-        groups = await asked.groups(_GROUPS)
-        if all(
-            groups[name].is_stable
-            and len(groups[name].members) == replicas[name]
-            and all(member.partitions for member in groups[name].members)
-            for name in _GROUPS
-        ):
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(f"GET /ready HTTP/1.0\r\nHost: {address.netloc}\r\n\r\n".encode())
+        status = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        if b" 200 " in status:
             return
         if time.monotonic() > deadline:
-            raise OperatorError(f"The partitions have no owners after {_SETTLE_LIMIT_S:.0f} s.")
+            raise OperatorError(f"The door is not open after {_OPEN_LIMIT_S:.0f} s.")
         await asyncio.sleep(_ASK_AGAIN_S)

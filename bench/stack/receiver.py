@@ -2,7 +2,7 @@
 
     python -m bench.stack.receiver healthy
 
-It prints its port, and at SIGTERM how many spans it took.
+It prints its port and that it is ready, and at SIGTERM how many spans it took.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ _REFUSALS = {
 
 
 class Receiver(TraceServiceServicer):
-    """Listens on a free port, and counts the spans it has taken."""
+    """Listens on a free port; counts the spans it has taken, and weighs them on the wire."""
 
     def __init__(self, kind: Kind) -> None:
         self.port = 0
         self.spans = 0
+        self.size_bytes = 0
         self._delay_s = _SLOW_S if kind is Kind.SLOW else 0.0
         self._refusal = _REFUSALS.get(kind)
 
@@ -70,6 +71,7 @@ class Receiver(TraceServiceServicer):
             await context.abort(self._refusal, "as the bench wants it")
         scopes = (scope for each in request.resource_spans for scope in each.scope_spans)
         self.spans += sum(len(scope.spans) for scope in scopes)
+        self.size_bytes += request.ByteSize()
         return ExportTraceServiceResponse()
 
 
@@ -91,17 +93,22 @@ async def receiving(kind: Kind) -> AsyncGenerator[Receiver]:
     await server.stop(grace=None)
 
 
+def address(port: int) -> dict[str, str]:
+    """Return the variables with which stages find a collector on this machine."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{port}"}
+
+
 async def _serve(kind: Kind) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with receiving(kind) as receiver:
-        _say(receiver.port)
+        _say(f"{receiver.port}\nready")
         await stop.wait()
-    _say(receiver.spans)
+    _say(str(receiver.spans))
 
 
-def _say(number: int) -> None:
-    sys.stdout.write(f"{number}\n")
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

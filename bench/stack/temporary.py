@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -10,10 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
 
 from libs.stage.run import DRAIN_LIMIT_S
 from services.topology import PIPELINE
@@ -34,6 +38,10 @@ _OTHERS = (
 _STAGES = (*(hop.stage for hop in PIPELINE), "glass")
 _OF_STAGES = tuple(f"{stage.upper()}_" for stage in _STAGES)
 _POLL_S = 0.1
+# Kafka, PostgreSQL and Jaeger keep more than the events.
+_SPARE_BYTES = 4 << 30
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,35 @@ class Stack:
             "INGEST_PORT": str(self.settings.port("ingest")),
             "INGEST_API_KEYS": f"{native.TENANT}={self.reached.api_key}",
         }
+
+
+def on_a_stack(work: Callable[[Stack], Coroutine[Any, Any, _T]]) -> _T:
+    """Do some work on a stack of its own; Ctrl-C and SIGTERM end it, and nothing stays."""
+    with running() as stack:
+        return uvloop.run(_until_told(work(stack)))
+
+
+def check_disk(events: int, needed_bytes: int, remedy: str) -> None:
+    """Raise `OperatorError` if the disk of a stack may not hold what so many events take."""
+    folder = tempfile.gettempdir()
+    needed = needed_bytes + _SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OperatorError(
+            f"{events:,} events may take {needed >> 30} GiB in {folder}, where {free >> 30} are "
+            f"free; {remedy}, or set TMPDIR to a folder on a larger disk."
+        )
+
+
+async def _until_told(work: Coroutine[Any, Any, _T]) -> _T:
+    """Work until a signal: an interrupt raised in some task or other would be its result only."""
+    task, loop = asyncio.create_task(work), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError as told:
+        raise KeyboardInterrupt from told
 
 
 @contextmanager

@@ -7,10 +7,13 @@ from typing import Literal
 
 from bench.comparison import results
 from bench.comparison.compare import Comparison, Options, Scenario, compare
-from bench.comparison.report import CPU, CPU_RATIO, RATIO, WANTED, Column, View, ranged
+from bench.comparison.report import CPU, CPU_RATIO, RATIO, WANTED, Column, View
 from bench.comparison.results import Run
-from bench.comparison.scenarios import UNCAPPED, Variant
+from bench.comparison.scenarios import Variant
+from bench.report.spread import ranged
+from bench.report.target import Target
 from bench.stack import collectors
+from bench.stack.stages import UNCAPPED, sampled
 
 _OFF = "off"
 # What is first is what the others are compared with.
@@ -18,8 +21,8 @@ VARIANTS: Mapping[str, Variant] = {
     name: Variant(environ, collectors.jaeger)
     for name, environ in {
         _OFF: {**UNCAPPED, "OTEL_SDK_DISABLED": "true"},
-        "1%": {**UNCAPPED, "OTEL_TRACES_SAMPLER_ARG": "0.01"},
-        "100%": {**UNCAPPED, "OTEL_TRACES_SAMPLER_ARG": "1"},
+        "1%": sampled(0.01),
+        "100%": sampled(1),
         # As delivered: the slow ones of a backlog are rebuilt, up to 200 a second.
         "retro": {"OTEL_TRACES_SAMPLER_ARG": "0.01", "TRACE_PER_SECOND_MAX": "1e9"},
     }.items()
@@ -44,6 +47,7 @@ VIEW = View(
 def tracing(
     options: Options | None = None,
     *,
+    target: Target | None = None,
     variant: Sequence[Literal["off", "1%", "100%", "retro"]] = (_OFF, "1%", "100%"),
     scenario: Sequence[Scenario] = ("apart", "together"),
 ) -> None:
@@ -64,7 +68,7 @@ def tracing(
         view=VIEW,
         remarks=losses,
     )
-    compare(comparison, options or Options())
+    compare(comparison, options or Options(), target or Target())
 
 
 def losses(runs: Sequence[Run]) -> list[str]:

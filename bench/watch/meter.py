@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import psutil
 
 _TICK_S = 0.25
+# Longer than the 0.5 s between two exports: what is exported after the last row counts too.
+SETTLE_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Meter:
         """Return the processor seconds of each process between two moments."""
         before, after = at(self._samples, since_s), at(self._samples, until_s)
         return {name: after[name] - before[name] for name in self._processes}
+
+    async def settled(self, since_s: float) -> dict[str, float]:
+        """Return the processor seconds since a moment, with what comes after the last row."""
+        await asyncio.sleep(SETTLE_S)
+        self.sample()
+        return self.between(since_s, now_s())
 
 
 @asynccontextmanager
@@ -75,6 +83,11 @@ def at(samples: Sequence[Sample], moment_s: float) -> dict[str, float]:
     return {
         name: cpu_s + share * (after.cpu_s[name] - cpu_s) for name, cpu_s in before.cpu_s.items()
     }
+
+
+def us_per_event(cpu_s: Mapping[str, float], events: int) -> dict[str, float]:
+    """Return the processor time for one event, of each process by its name."""
+    return {name: 1e6 * seconds / events for name, seconds in cpu_s.items()}
 
 
 def now_s() -> float:

@@ -61,6 +61,7 @@ def test_replicas_and_sizes_come_to_costs_that_a_rate_can_be_sized_by(tmp_path: 
 
     told = msgspec.json.decode(path.read_bytes(), type=growth.Told)
     assert [run.made.replicas for run in told.by_replicas] == [1, 2]
+    assert told.costs is not None
     assert all(told.costs.cpu_us[name] > 0 for name in PROCESSES)
     assert all(size > 0 for size in told.costs.log_bytes.values())
     # A whole waterfall for each request, also where several share a record.

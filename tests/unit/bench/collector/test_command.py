@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.collector.command import VARIANTS, miscounts
-from bench.comparison.results import Ending, Measured, Run, Spans
+from bench.comparison.results import Measured, Run
+from bench.stack.endings import Ending, Spans
 
 HEALTHY = Spans(exported=10)
 

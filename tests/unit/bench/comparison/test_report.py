@@ -11,20 +11,12 @@ from rich.console import Console
 from bench.collector.command import VIEW as COLLECTOR_VIEW
 from bench.comparison import report as reports, results
 from bench.comparison.report import Report, View
-from bench.comparison.results import Ending, Measured, Run, Spans
+from bench.comparison.results import Measured, Run
+from bench.report import sheets
+from bench.stack.endings import Ending, Spans
 from bench.tracing.command import VIEW, losses
-from bench.watch.machine import Machine, look
+from tests.unit.bench.made import MACHINE
 
-MACHINE = Machine(
-    date="2026-01-02 03:04 UTC",
-    commit="abc1234",
-    processor="a processor",
-    cores=2,
-    memory_gib=8,
-    system="Linux 6",
-    load_average=0.1,
-    versions={"Python": "3.11"},
-)
 WIDTH = 80
 
 
@@ -58,21 +50,25 @@ def report_of(*, spans_lost: int = 0, rounds: int = 2) -> Report:
     )
 
 
+def written(report: Report, view: View = VIEW) -> str:
+    return sheets.markdown(reports.account("tracing", report, view))
+
+
 def printed(report: Report, view: View = VIEW) -> str:
     console = Console(file=io.StringIO(), width=WIDTH)
-    reports.draw(console, report, view)
+    sheets.draw(console, reports.account("tracing", report, view))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_table_has_a_row_for_each_variant() -> None:
-    text = reports.markdown(report_of(rounds=1), VIEW)
+    text = written(report_of(rounds=1))
 
     assert "| off | 100.0 | 1.000 |  | 10.0 | 1.000 | 1.0 |" in text
     assert "| 100% | 80.0 | 0.800 | 0.85 | 10.0 | 1.000 | 1.0 |" in text
 
 
 def test_a_median_stands_with_the_lowest_and_the_highest() -> None:
-    assert "| off | 75.0 (50.0-100.0) | 1.000 |" in reports.markdown(report_of(), VIEW)
+    assert "| off | 75.0 (50.0-100.0) | 1.000 |" in written(report_of())
 
 
 def test_a_part_that_was_not_measured_has_no_table() -> None:
@@ -92,50 +88,24 @@ def test_a_row_fits_on_a_line_of_a_terminal(view: View, last: str) -> None:
 
 
 def test_what_became_of_the_spans_stands_beside_what_it_cost() -> None:
-    text = reports.markdown(report_of(spans_lost=1_000, rounds=1), COLLECTOR_VIEW)
+    text = written(report_of(spans_lost=1_000, rounds=1), COLLECTOR_VIEW)
 
     assert "| 100% | 80.0 | 0.800 | 10.0 | 1.000 | 90 | 1,000 | 2.0 |" in text
 
 
 def test_it_says_where_and_how_it_was_measured() -> None:
-    text = reports.markdown(report_of(), VIEW)
+    text = written(report_of())
 
     for said in ("2026-01-02", "abc1234", "2 cores of a processor", "Python 3.11", "2 rounds"):
         assert said in text
 
 
 def test_lost_spans_are_told() -> None:
-    assert "lost" not in reports.markdown(report_of(), VIEW)
-    assert "100%, stages: 20 of 200 spans were lost." in reports.markdown(
-        report_of(spans_lost=10), VIEW
-    )
-
-
-def test_a_document_gets_a_section_at_its_end_once() -> None:
-    first = reports.put("# Benchmarks\n\nHow.\n", "tracing", "one")
-    second = reports.put(first, "tracing", r"two \1")
-
-    assert first.startswith("# Benchmarks\n\nHow.\n\n<!-- tracing")
-    assert "one" not in second
-    assert second == first.replace("one", r"two \1")
-
-
-def test_sections_stand_beside_each_other() -> None:
-    both = reports.put(reports.put("# Benchmarks\n", "tracing", "one"), "peers", "two")
-    changed = reports.put(both, "tracing", "three")
-
-    assert changed == both.replace("one", "three")
+    assert "lost" not in written(report_of())
+    assert "100%, stages: 20 of 200 spans were lost." in written(report_of(spans_lost=10))
 
 
 def test_a_script_can_read_it() -> None:
     read = msgspec.json.decode(msgspec.json.encode(report_of()), type=Report)
 
     assert read == report_of()
-
-
-def test_this_machine_can_be_told() -> None:
-    machine = look().having("PostgreSQL", "15")
-
-    assert machine.cores >= 1
-    assert machine.processor
-    assert {"Python", "Kafka", "PostgreSQL"} <= machine.versions.keys()

@@ -1,11 +1,13 @@
-"""What runs come to: medians, ratios round by round, and the order of the rounds."""
+"""What runs come to: medians, and ratios round by round."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from bench.comparison.results import Ending, Line, Measured, Run, Spans, Spread, lines, order
+from bench.comparison.results import Line, Measured, Run, lines
+from bench.report.spread import Spread
+from bench.stack.endings import Ending, Spans
 
 ENDINGS = {
     "normalize": Ending(took_s=1.5, spans=Spans(exported=4, lost=1)),
@@ -32,10 +34,6 @@ def run(
 def line(variant: str, *runs: Run) -> Line:
     (found,) = (one for one in lines(runs) if one.variant == variant)
     return found
-
-
-def test_a_spread_has_the_median_and_both_ends() -> None:
-    assert Spread.of([3.0, 1.0, 9.0]) == Spread(median=3.0, lowest=1.0, highest=9.0)
 
 
 def test_throughput_is_events_over_time() -> None:
@@ -95,9 +93,3 @@ def test_each_part_has_a_line_for_each_variant() -> None:
 
     found = [(one.part, one.variant) for one in lines(runs)]
     assert found == [("door", "off"), ("door", "all"), ("stages", "off"), ("stages", "all")]
-
-
-def test_each_round_begins_with_another_variant() -> None:
-    rounds = [list(order(["a", "b", "c"], number)) for number in range(1, 5)]
-
-    assert rounds == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]]

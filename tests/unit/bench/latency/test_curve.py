@@ -9,12 +9,11 @@ import pytest
 from rich.console import Console
 
 from bench.latency import curve, floor
-from bench.latency.command import shuffled
 from bench.latency.curve import Curve, Told
 from bench.latency.points import Point
 from bench.latency.quantiles import Quantiles
 from bench.report import sheets
-from tests.unit.bench.comparison.test_report import MACHINE
+from tests.unit.bench.made import MACHINE
 from tests.unit.tools.trace.waterfalls import waterfall
 
 FLOOR = floor.summed([waterfall()])
@@ -117,12 +116,3 @@ def test_a_script_can_read_it() -> None:
     read = msgspec.json.decode(msgspec.json.encode(told(point(20, 10, 20))), type=Told)
 
     assert read == told(point(20, 10, 20))
-
-
-def test_each_round_has_all_loads_in_an_order_of_its_own() -> None:
-    shares = list(range(9))
-    rounds = [shuffled(shares, number) for number in range(1, 4)]
-
-    assert all(sorted(one) == shares for one in rounds)
-    assert len({tuple(one) for one in rounds}) == 3
-    assert shuffled(shares, 1) == rounds[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.latency import floor
-from bench.watch.rows import Window
+from bench.watch.table import Window
 from tests.unit.tools.trace.waterfalls import SPENT_MS, START_US, waterfall, without
 from tools.trace import jaeger
 from tools.trace.jaeger import Trace

@@ -6,10 +6,10 @@ import pytest
 
 from bench.latency import floor
 from bench.latency.points import Aim, Point, Seen, summed
-from bench.load.open_loop import ACCEPTED, UNANSWERED, Answered
-from bench.load.rig import stored_per_s
-from bench.watch.arrivals import Arrived
-from bench.watch.rows import Window
+from bench.load.door import ACCEPTED
+from bench.load.open_loop import UNANSWERED, Answered
+from bench.watch.arrivals import Arrived, stored_per_s
+from bench.watch.table import Window
 from tests.unit.tools.trace.waterfalls import waterfall
 
 AIM = Aim(share=20, round=1, events_per_s=1_000, seconds=10)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bench.load import closed_loop as loads
+from bench.load import closed_loop
 from bench.load.closed_loop import Load
 from tests.unit.bench.load.doors import ACCEPTED, BUSY, door
 from tools.errors import OperatorError
+from tools.load.client import Client
 
 
 def ids(bodies: object) -> list[str]:
@@ -16,7 +17,7 @@ def ids(bodies: object) -> list[str]:
 
 
 def test_every_event_of_a_load_has_an_id_of_its_own() -> None:
-    load = loads.written(events=200, batch=10)
+    load = closed_loop.written(events=200, batch=10)
 
     assert load.events == 200
     assert len(load.bodies) == 20
@@ -24,24 +25,18 @@ def test_every_event_of_a_load_has_an_id_of_its_own() -> None:
 
 
 async def test_each_request_is_sent_once() -> None:
-    load = loads.written(events=100, batch=10)
-    shown: list[int] = []
+    load = closed_loop.written(events=100, batch=10)
+    shown: list[str] = []
 
     async with door(lambda _number: ACCEPTED) as (url, got):
-        await loads.send(load, url, "a-key", 3, shown.append)
+        await closed_loop.send(load, Client(url, "/", {}), shown.append, 3)
     assert sorted(got) == sorted(load.bodies)
-    assert shown == list(range(10, 101, 10))
+    assert shown == [f"{number} of 100 events accepted" for number in range(10, 101, 10)]
 
 
 async def test_a_request_that_is_not_accepted_ends_it() -> None:
+    load = Load([b"[]"] * 50, 1)
+
     async with door(lambda number: ACCEPTED if number < 3 else BUSY) as (url, _):
         with pytest.raises(OperatorError, match="503: busy"):
-            await loads.send(Load([b"[]"] * 50, 1), url, "a-key", 2, lambda _events: None)
-
-
-async def test_a_door_that_is_not_ready_yet_is_waited_for() -> None:
-    ready = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-    async with door(lambda number: ready if number > 2 else BUSY) as (url, got):
-        await loads.until_open(url)
-    assert len(got) == 3
+            await closed_loop.send(load, Client(url, "/", {}), lambda _said: None, 2)

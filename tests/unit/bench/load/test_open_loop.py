@@ -6,7 +6,8 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
-from bench.load.open_loop import ACCEPTED, UNANSWERED, Answered, Pace, now_us, offer
+from bench.load.door import ACCEPTED
+from bench.load.open_loop import UNANSWERED, Answered, Pace, beats, now_us, offer
 from tests.unit.bench.load.doors import ACCEPTED as YES, BUSY, door
 from tools.load.client import Client
 
@@ -15,10 +16,9 @@ PACE = Pace(requests_per_s=100, duration_s=0.1)
 
 async def offered(pace: Pace, answer: Callable[[int], bytes]) -> tuple[list[Answered], list[bytes]]:
     told: list[Answered] = []
-    bodies = (str(number).encode() for number in itertools.count())
     async with door(answer) as (url, got):
         client = Client(url, "/v1/events", {})
-        await offer(client, bodies, pace, told.append)
+        await offer(client, lambda number, _due: str(number).encode(), pace, told.append)
         client.close()
     return told, got
 
@@ -71,11 +71,23 @@ async def test_a_slow_answer_does_not_hold_back_the_next_request() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1") as server, asyncio.timeout(5):
         client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "/", {})
-        await offer(client, itertools.repeat(b""), Pace(100, 0.02), lambda _one: None)
+        await offer(client, lambda _number, _due: b"", Pace(100, 0.02), lambda _one: None)
         client.close()
         await asyncio.sleep(0.05)
 
     assert next(came) == 3
+
+
+async def test_what_is_due_stays_so_however_long_the_sending_takes() -> None:
+    due_us: list[int] = []
+    async for number, at_us in beats(Pace(requests_per_s=2_000, duration_s=0.1)):
+        assert now_us() >= at_us
+        assert number == len(due_us)
+        due_us.append(at_us)
+        if number == 0:
+            await asyncio.sleep(0.02)
+
+    assert [at_us - due_us[0] for at_us in due_us] == [500 * number for number in range(200)]
 
 
 def test_there_is_at_least_one_request() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bench.comparison.results import Spread
 from bench.peers.figures import Cell, Figure, Figures, cpu_us, events_per_s
+from bench.report.spread import Spread
 
 BLOG = Cell("chain", "blog", 1, 1)
 OURS = Cell("chain", "ours", 100, 1)

@@ -8,21 +8,12 @@ from xml.etree import ElementTree
 import msgspec
 from rich.console import Console
 
-from bench.peers import report as reports
 from bench.peers.figures import Cell, Figure
-from bench.peers.report import Report
-from bench.watch.machine import Machine
+from bench.peers.report import Report, account
+from bench.report import sheets
+from tests.unit.bench.made import MACHINE
 
-MACHINE = Machine(
-    date="2026-01-02 03:04 UTC",
-    commit="abc1234",
-    processor="a processor",
-    cores=2,
-    memory_gib=8,
-    system="Linux 6",
-    load_average=0.1,
-    versions={"Python": "3.11", "FastStream": "0.7"},
-)
+WITH_PEERS = MACHINE.having("FastStream", "0.7")
 
 
 def figure(
@@ -52,11 +43,11 @@ def report() -> Report:
             figure(Cell("glass", "ours", 1, 1), number, 300, 200, 6.25, 9),
             figure(Cell("limit", "COPY alone", 0, 0), number, 300_000, 1.5),
         ]
-    return Report(machine=MACHINE, rounds=3, window_s=5, rate_events_per_s=300, figures=made)
+    return Report(machine=WITH_PEERS, rounds=3, window_s=5, rate_events_per_s=300, figures=made)
 
 
-def written() -> str:
-    return reports.markdown(report(), ["![A chart](images/a.svg)"])
+def written(told: Report | None = None) -> str:
+    return sheets.markdown(account(told or report()))
 
 
 def test_a_peer_stands_beside_ours_in_its_round() -> None:
@@ -98,12 +89,12 @@ def test_it_says_where_and_how_it_was_measured() -> None:
 
     for said in ("2026-01-02", "abc1234", "2 cores of a processor", "FastStream 0.7", "3 rounds"):
         assert said in text
-    assert "![A chart](images/a.svg)" in text
+    assert "![Processor time of the three stages](images/peers-cpu.svg)" in text
 
 
 def test_the_terminal_shows_every_line_whole() -> None:
     console = Console(file=io.StringIO(), width=120)
-    reports.draw(console, report())
+    sheets.draw(console, account(report()))
     text = console.file.getvalue()  # type: ignore[attr-defined]
 
     (row,) = (line for line in text.splitlines() if line.startswith("blog  ") and "x" in line)
@@ -114,16 +105,14 @@ def test_the_terminal_shows_every_line_whole() -> None:
 
 def test_a_peer_that_is_not_behind_is_told() -> None:
     ahead = figure(Cell("chain", "quix", 1, 0), 1, 1_000_000, 1)
-    text = reports.markdown(
-        msgspec.structs.replace(report(), figures=[*report().figures, ahead]), []
-    )
+    text = written(msgspec.structs.replace(report(), figures=[*report().figures, ahead]))
 
-    assert "- quix at 0 % is not behind ours in batches of 100 at 1 % in throughput" in text
+    assert "quix at 0 % is not behind ours in batches of 100 at 1 % in throughput" in text
 
 
 def test_what_was_not_measured_has_no_table() -> None:
     only = [one for one in report().figures if one.cell.part == "glass"]
-    text = reports.markdown(msgspec.structs.replace(report(), figures=only), [])
+    text = written(msgspec.structs.replace(report(), figures=only))
 
     assert "p99 ms" in text
     assert "limit" not in text
@@ -131,13 +120,13 @@ def test_what_was_not_measured_has_no_table() -> None:
 
 
 def test_charts_show_throughput_processor_time_and_the_slowest() -> None:
-    pictures = reports.pictures(report())
+    pictures = account(report()).charts
 
-    assert list(pictures) == ["peers-throughput.svg", "peers-cpu.svg", "peers-glass.svg"]
+    assert list(pictures) == ["peers-throughput", "peers-cpu", "peers-glass"]
     for picture in pictures.values():
         ElementTree.fromstring(picture)  # noqa: S314 - drawn just now.
-    assert "ours, by 100, 1 % sampled: 52,500" in pictures["peers-throughput.svg"]
-    assert "blog, 1 % sampled: 40" in pictures["peers-glass.svg"]
+    assert "ours, by 100, 1 % sampled: 52,500" in pictures["peers-throughput"]
+    assert "blog, 1 % sampled: 40" in pictures["peers-glass"]
 
 
 def test_a_script_can_read_it() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.load.open_loop import Pace
 from bench.peers.entrants import ENTRANTS
-from bench.peers.glass import Pace
 from bench.peers.rounds import PARTS, Plan
 
 
@@ -60,18 +60,3 @@ def test_tables_of_peers_differ_and_are_not_ours() -> None:
 def test_one_that_is_traced_samples_what_it_is_told() -> None:
     assert ENTRANTS["blog"].environ(1)["OTEL_TRACES_SAMPLER_ARG"] == "0.01"
     assert ENTRANTS["reference"].environ(1) == {"OTEL_SDK_DISABLED": "true"}
-
-
-async def test_events_are_made_when_they_are_due_however_long_the_sending_takes() -> None:
-    due: list[float] = []
-
-    async def send(number: int, due_s: float) -> None:
-        assert number == len(due)
-        due.append(due_s)
-
-    pace = Pace(events_per_s=2_000, measured_s=0.08, warm_up_s=0.02)
-    since_s = await pace.keep(send)
-
-    assert len(due) == pace.events == 200
-    assert [at - due[0] for at in due] == pytest.approx([n / 2_000 for n in range(200)], abs=1e-5)
-    assert since_s == pytest.approx(due[0] + 0.02)

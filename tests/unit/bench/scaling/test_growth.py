@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
-import pytest
 
 from bench.report import sheets
 from bench.scaling import growth
-from bench.scaling.command import Options, check_disk
 from bench.scaling.growth import Made, Told, Weighed, Worked, account, costs_of
-from tests.unit.bench.comparison.test_report import MACHINE
-from tools.errors import OperatorError
+from tests.unit.bench.made import MACHINE
 
 PROCESSES = ("ingest", "normalize", "decorate", "sink", "kafka", "postgres", "jaeger")
 WEIGHED = Weighed(
@@ -87,7 +82,9 @@ def test_a_script_can_read_it() -> None:
     assert read == told([worked(1)], [worked(1)])
 
 
-def test_what_the_disk_may_not_hold_is_not_begun(tmp_path: Path) -> None:
-    check_disk(tmp_path, Options(events=1_000, events_max=0))
-    with pytest.raises(OperatorError, match="choose a smaller --events-max"):
-        check_disk(tmp_path, Options(events=5_000_000, events_max=10**14))
+def test_what_was_measured_before_an_early_end_is_told_without_costs() -> None:
+    early = msgspec.structs.replace(told([worked(1)]), costs=None)
+
+    text = sheets.markdown(account(early))
+    assert "As replicas of normalize" in text
+    assert "What one event takes" not in text

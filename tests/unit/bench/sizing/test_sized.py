@@ -13,7 +13,7 @@ from bench.report import sheets
 from bench.scaling.costs import Costs
 from bench.sizing import report as sizing_report
 from bench.sizing.sized import Assumed, Sized, Sizing, Told
-from tests.unit.bench.comparison.test_report import MACHINE
+from tests.unit.bench.made import MACHINE
 from tests.unit.bench.scaling.test_growth import told as measured, worked
 from tools.env import REPOSITORY
 

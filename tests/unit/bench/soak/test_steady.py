@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bench.report import sheets
-from bench.soak import command as soak, steady
+from bench.soak import steady
 from bench.soak.steady import Look, Told, account, growing
-from bench.stack.fleet import Usage
-from tests.unit.bench.comparison.test_report import MACHINE
-from tools.errors import OperatorError
+from bench.watch.usage import Usage
+from tests.unit.bench.made import MACHINE
 
 STAGES = ("ingest", "normalize", "decorate", "sink")
 MIB = 1 << 20
@@ -76,8 +73,3 @@ def test_files_that_are_left_open_are_told() -> None:
     looks = [look(number, sink_files=20 + number) for number in range(30)]
 
     assert growing(told(*looks)) == ["files of sink"]
-
-
-def test_a_load_that_the_disk_may_not_hold_is_not_begun(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="choose fewer MINUTES"):
-        soak.check_disk(tmp_path, events=10**15)

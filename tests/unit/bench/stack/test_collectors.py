@@ -13,17 +13,18 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from bench.comparison.results import COLLECTOR
 from bench.stack import collectors
-from bench.stack.collectors import Collector
+from bench.stack.collectors import COLLECTOR, Collector
 from bench.stack.receiver import Kind
 from bench.stack.temporary import Stack
-from tools.env import StackEnv
-from tools.native.settings import Settings
+from tests.unit.bench.made import stack_in
 
-REACHED = StackEnv(*[""] * 7)
-STACK = Stack(Settings(Path("state"), Path("cache")), REACHED, {"jaeger": 11, "kafka": 12})
 TIMEOUT_S = 5.0
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return stack_in(tmp_path, {"jaeger": 11, "kafka": 12})
 
 
 def address(collector: Collector) -> tuple[str, int]:
@@ -33,15 +34,17 @@ def address(collector: Collector) -> tuple[str, int]:
     return url.hostname, url.port
 
 
-async def test_jaeger_is_where_the_stack_says_and_is_measured_as_the_collector() -> None:
-    async with collectors.jaeger(STACK) as collector:
+async def test_jaeger_is_where_the_stack_says_and_is_measured_as_the_collector(
+    stack: Stack,
+) -> None:
+    async with collectors.jaeger(stack) as collector:
         assert collector.pids == {COLLECTOR: 11}
         assert not collector.environ
     assert collector.spans_taken is None
 
 
-async def test_a_dead_one_refuses_connections_on_a_port_that_nobody_else_gets() -> None:
-    async with collectors.dead(STACK) as collector:
+async def test_a_dead_one_refuses_connections_on_a_port_that_nobody_else_gets(stack: Stack) -> None:
+    async with collectors.dead(stack) as collector:
         with socket.socket() as client, pytest.raises(ConnectionRefusedError):
             client.connect(address(collector))
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
@@ -49,11 +52,11 @@ async def test_a_dead_one_refuses_connections_on_a_port_that_nobody_else_gets() 
     assert collector.spans_taken == 0
 
 
-async def test_a_process_tells_what_it_took_when_it_ends() -> None:
+async def test_a_process_tells_what_it_took_when_it_ends(stack: Stack) -> None:
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.add()
 
-    async with collectors.started(Kind.HEALTHY)(STACK) as collector:
+    async with collectors.started(Kind.HEALTHY)(stack) as collector:
         pid = collector.pids[COLLECTOR]
         host, port = address(collector)
         async with grpc.aio.insecure_channel(f"{host}:{port}") as channel:
@@ -64,11 +67,11 @@ async def test_a_process_tells_what_it_took_when_it_ends() -> None:
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_process_ends_also_after_an_error() -> None:
+async def test_a_process_ends_also_after_an_error(stack: Stack) -> None:
     pids: list[int] = []
 
     async def fail() -> None:
-        async with collectors.started(Kind.HUNG)(STACK) as collector:
+        async with collectors.started(Kind.HUNG)(stack) as collector:
             pids.append(collector.pids[COLLECTOR])
             raise ZeroDivisionError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.load.rig import Search
+from bench.load.peak import Search
 
 
 def found(guess: float, limit: float, *, share_past_it: float = 0.5) -> Search:
