@@ -66,13 +66,17 @@ def markdown(account: Account) -> str:
     """Write it as a part of a document, which has the charts in a folder beside it."""
     texts = ["\n".join(account.preamble)]
     texts += [f"![{title(svg)}]({IMAGES}/{name}.svg)" for name, svg in account.charts.items()]
-    for sheet in account.sheets:
-        written = [f"| {' | '.join(row)} |" for row in (sheet.head, *sheet.rows)]
-        rules = ["---"] * len(sheet.head)
-        rules[sheet.numbers] = ["---:"] * len(rules[sheet.numbers])
-        written.insert(1, f"|{'|'.join(rules)}|")
-        texts.append("\n".join((f"{sheet.title}:", "", *written)))
+    texts += [f"{sheet.title}:\n\n{grid(sheet)}" for sheet in account.sheets]
     return "\n\n".join((*texts, *account.remarks)) + "\n"
+
+
+def grid(sheet: Sheet) -> str:
+    """Write a table without its title for a document."""
+    written = [f"| {' | '.join(row)} |" for row in (sheet.head, *sheet.rows)]
+    rules = ["---"] * len(sheet.head)
+    rules[sheet.numbers] = ["---:"] * len(rules[sheet.numbers])
+    written.insert(1, f"|{'|'.join(rules)}|")
+    return "\n".join(written)
 
 
 def title(svg: str) -> str:

@@ -74,7 +74,7 @@ def tune(options: Options | None = None) -> None:
     """Try settings under one load, on a stack of its own, and recommend what is worth it.
 
     Ctrl-C stops it; the same command goes on where it was. The report is one page, `report.html`,
-    and `make up SETTINGS=tuned.env` takes the recommended settings.
+    and `make up SETTINGS=tuning/tuned.env` takes the recommended settings (of OUT=tuning).
     """
     options = options or Options()
     budget_s = seconds(options.budget)
@@ -131,7 +131,8 @@ def _try(folder: Folder, run: Run, dones: list[Done], plan: budgets.Plan, option
 def _tell(folder: Folder, run: Run, dones: Sequence[Done], options: Options) -> None:
     choice = front.choose(front.points(dones))
     tuned = recommended.text(run, choice)
-    report = Report(run, dones, choice, tuned, remarks.of(run, dones))
+    settings = options.out / folders.TUNED
+    report = Report(run, dones, choice, tuned, settings, remarks.of(run, dones))
     (folder.path / folders.TUNED).write_text(tuned)
     (folder.path / folders.REPORT).write_text(page.html(report, folder.path))
     if options.write is not None:
@@ -139,7 +140,7 @@ def _tell(folder: Folder, run: Run, dones: Sequence[Done], options: Options) -> 
     for remark in report.remarks:
         _say(remark)
     _say(choice.why)
-    _say(f"Report: {options.out / folders.REPORT}, settings: {options.out / folders.TUNED}")
+    _say(f"Report: {options.out / folders.REPORT}, settings: {settings}")
 
 
 def _say(text: str) -> None:
