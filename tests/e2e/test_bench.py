@@ -114,7 +114,7 @@ def test_a_soak_accounts_for_every_event_it_sent(tmp_path: Path) -> None:
 @pytest.mark.skipif(environment.found() is None, reason="the peers are not installed")
 def test_ours_is_measured_as_peers_are_and_so_are_the_limits(tmp_path: Path) -> None:
     words = ("peers", "--only", "ours", "--batch", "10", "--sampled", "1", "--rounds", "1",
-             "--window-s", "2", "--events", "4000", "--rate", "50")  # fmt: skip
+             "--window-s", "2", "--events", "30000", "--rate", "50")  # fmt: skip
 
     figures = Figures(told(words, tmp_path / "found.json", Contest).figures)
     for part in ("door", "chain", "whole", "glass", "limit"):
