@@ -18,23 +18,18 @@ app = cyclopts.App(
     version_flags=[],
     default_parameter=cyclopts.Parameter(negative=()),
 )
-app.command("bench.tracing:tracing", name="tracing", help="Measure what tracing costs.")
-app.command(
-    "bench.collector:collector", name="collector", help="Measure what a bad collector costs."
-)
-app.command("bench.contest.command:peers", name="peers", help="Compare with what others build.")
-app.command(
-    "bench.latency:latency", name="latency", help="Measure the time to glass against offered load."
-)
-app.command(
-    "bench.scaling:scaling", name="scaling", help="Measure more replicas, and more events stored."
-)
-app.command("bench.soak:soak", name="soak", help="Measure whether memory grows over time.")
-app.command(
-    "bench.sizing:sizing", name="sizing", help="Work out what a rate takes from what was measured."
-)
-
-app.command("bench.tune.command:tune", name="tune", help="Find settings that are worth it.")
+for name, asked in {
+    "tracing": "Measure what tracing costs.",
+    "collector": "Measure what a bad collector costs.",
+    "peers": "Compare with what others build.",
+    "latency": "Measure the time to glass against offered load.",
+    "scaling": "Measure more replicas, and more events stored.",
+    "soak": "Measure whether memory grows over time.",
+    "sizing": "Work out what a rate takes from what was measured.",
+    "tune": "Find settings that are worth it.",
+}.items():
+    # Each is a folder; only the one that is called is imported.
+    app.command(f"bench.{name}.command:{name}", name=name, help=asked)
 
 
 def main() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AliasChoices, AliasPath, BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, AliasPath, SecretStr, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from libs.kafka.settings import KafkaSettings
@@ -22,15 +24,18 @@ from services.sink.settings import Settings as SinkSettings
 from services.topology import PARTITIONS, PIPELINE
 from tools.errors import OperatorError
 
-_READ_BY_STAGES: tuple[type[BaseSettings], ...] = (
-    KafkaSettings,
-    HealthSettings,
-    DeadLetterSettings,
+_OF_STAGES: tuple[type[BaseSettings], ...] = (
     IngestSettings,
     NormalizeSettings,
     DecorateSettings,
     SinkSettings,
     GlassSettings,
+)
+_READ_BY_STAGES: tuple[type[BaseSettings], ...] = (
+    KafkaSettings,
+    HealthSettings,
+    DeadLetterSettings,
+    *_OF_STAGES,
     TraceSettings,
     SamplingSettings,
     ExportSettings,
@@ -48,6 +53,8 @@ _OF_THE_STACK = frozenset(
 _OF_THE_SHELL = frozenset({"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"})
 _REPLICAS = {f"{hop.stage.upper()}_REPLICAS": hop.stage for hop in PIPELINE if hop.reads}
 _Replicas = TypeAdapter(int)
+# What the stack says of itself when it is up; any will do to look at what a file says.
+_STANDING_IN = {"INGEST_API_KEYS": "tenant=key", "DATABASE_URL": "postgresql://database"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,17 @@ class StageSettingsFile:
         return {**self.variables, **shell}
 
 
-def read(path: Path) -> StageSettingsFile:
-    """Read a file. Raises `OperatorError` naming the line that is wrong."""
+def read(path: Path, shell: Mapping[str, str] = os.environ) -> StageSettingsFile:
+    """Read a file. Raises `OperatorError` naming the line that is wrong, or those that contradict.
+
+    What a shell says wins, so a line may contradict that too.
+    """
     try:
-        return parse(path.read_text(), str(path))
+        found = parse(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"The settings in {path} cannot be read: {error}.") from error
+    _check_together(found.under(shell), str(path))
+    return found
 
 
 def parse(text: str, name: str) -> StageSettingsFile:
@@ -89,6 +101,28 @@ def parse(text: str, name: str) -> StageSettingsFile:
             _check(variable, value, where)
             variables[variable] = value
     return StageSettingsFile(text, variables, replicas)
+
+
+def _check_together(variables: Mapping[str, str], name: str) -> None:
+    """Make the settings of each stage as it would itself: it may refuse them all together."""
+    for settings in _OF_STAGES:
+        try:
+            _made(settings, {**_STANDING_IN, **variables})
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = ": ".join((*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")))
+            raise OperatorError(f"{name}, with what the shell says: {said}.") from error
+
+
+def _made(settings: type[BaseSettings], variables: Mapping[str, str]) -> BaseSettings:
+    given: dict[str, Any] = {}
+    for name, one in settings.model_fields.items():
+        variable = _variable(settings, name, one)
+        if (part := _part(one)) is not None:
+            given[name] = _made(part, variables)
+        elif variable in variables:
+            given[variable if one.validation_alias else name] = variables[variable]
+    return settings(**given)
 
 
 def _split(line: str, where: str) -> tuple[str, str]:
@@ -139,20 +173,28 @@ def _known() -> dict[str, TypeAdapter[Any] | None]:
 
 
 def _fields(settings: type[BaseSettings]) -> Iterator[tuple[str, TypeAdapter[Any] | None]]:
-    prefix = settings.model_config.get("env_prefix", "")
     for name, one in settings.model_fields.items():
-        kinds = get_args(one.annotation) or (one.annotation,)
-        # A part of its own, with names of its own.
-        if _is_any(kinds, BaseModel):
+        if _part(one) is not None:
             continue
-        alias = one.validation_alias
-        assert not isinstance(alias, AliasChoices | AliasPath)
         constrained: Any = (
             Annotated[one.annotation, *one.metadata] if one.metadata else one.annotation
         )
-        adapter = None if _is_any(kinds, SecretStr) else TypeAdapter[Any](constrained)
-        yield alias or f"{prefix}{name}".upper(), adapter
+        is_secret = any(issubclass(kind, SecretStr) for kind in _kinds(one))
+        adapter = None if is_secret else TypeAdapter[Any](constrained)
+        yield _variable(settings, name, one), adapter
 
 
-def _is_any(kinds: tuple[Any, ...], of: type) -> bool:
-    return any(isinstance(kind, type) and issubclass(kind, of) for kind in kinds)
+def _variable(settings: type[BaseSettings], name: str, one: FieldInfo) -> str:
+    alias = one.validation_alias
+    assert not isinstance(alias, AliasChoices | AliasPath)
+    return alias or f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def _part(one: FieldInfo) -> type[BaseSettings] | None:
+    """A part of its own, with names of its own."""
+    return next((kind for kind in _kinds(one) if issubclass(kind, BaseSettings)), None)
+
+
+def _kinds(one: FieldInfo) -> list[type]:
+    kinds = get_args(one.annotation) or (one.annotation,)
+    return [kind for kind in kinds if isinstance(kind, type)]

@@ -1,1 +1,1 @@
-"""Whom we are compared with: normalize, decorate and sink as others would build them."""
+"""What do others store on the same broker and database, and how near is a limit?"""

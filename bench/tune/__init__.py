@@ -1,1 +1,1 @@
-"""The tuning lab: tries settings of the pipeline under one load, and says which are worth it."""
+"""Which settings are worth it under a load of yours?"""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import uvloop
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench import machine, report as reports, stack
+from bench.report import document
+from bench.stack.temporary import on_a_stack
 from bench.tune import (
     budget as budgets,
     folder as folders,
@@ -29,8 +27,11 @@ from bench.tune import (
 from bench.tune.folder import Folder, Run
 from bench.tune.page import Report
 from bench.tune.trial import Done
+from bench.watch import machine
 from tools.errors import OperatorError
 
+# Of the part of a document.
+_NAME = "tuning"
 _RATE_MAX = 1_000_000
 _BATCH_MAX = 10_000
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
@@ -73,10 +74,12 @@ def tune(options: Options | None = None) -> None:
     """Try settings under one load, on a stack of its own, and recommend what is worth it.
 
     Ctrl-C stops it; the same command goes on where it was. The report is one page, `report.html`,
-    and `make up SETTINGS=tuned.env` takes the recommended settings.
+    and `make up SETTINGS=tuning/tuned.env` takes the recommended settings (of OUT=tuning).
     """
     options = options or Options()
     budget_s = seconds(options.budget)
+    if options.write is not None:
+        document.check(options.write, _NAME)
     folder = Folder(options.out.resolve())
     run, dones = folder.begin(_run(options, budget_s), fresh=options.fresh)
     if dones:
@@ -116,8 +119,7 @@ def _run(options: Options, budget_s: float) -> Run:
 def _try(folder: Folder, run: Run, dones: list[Done], plan: budgets.Plan, options: Options) -> None:
     deadline_s = time.monotonic() + plan.left_s
     try:
-        with stack.running() as running:
-            uvloop.run(_until_told(trying.go_on(running, folder, run, dones, deadline_s)))
+        on_a_stack(lambda stack: trying.go_on(stack, folder, run, dones, deadline_s))
     except BaseException:
         # Also after Ctrl-C: what is there is told.
         if dones:
@@ -126,30 +128,19 @@ def _try(folder: Folder, run: Run, dones: list[Done], plan: budgets.Plan, option
         raise
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Work until a signal: an interrupt raised in some task or other would be its result only."""
-    task, loop = asyncio.create_task(work), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError as told:
-        raise KeyboardInterrupt from told
-
-
 def _tell(folder: Folder, run: Run, dones: Sequence[Done], options: Options) -> None:
     choice = front.choose(front.points(dones))
     tuned = recommended.text(run, choice)
-    report = Report(run, dones, choice, tuned, remarks.of(run, dones))
+    settings = options.out / folders.TUNED
+    report = Report(run, dones, choice, tuned, settings, remarks.of(run, dones))
     (folder.path / folders.TUNED).write_text(tuned)
     (folder.path / folders.REPORT).write_text(page.html(report, folder.path))
     if options.write is not None:
-        document = options.write.read_text() if options.write.exists() else "# Tuning\n"
-        options.write.write_text(reports.put(document, "tuning", page.markdown(report)))
+        document.write(options.write, _NAME, page.markdown(report))
     for remark in report.remarks:
         _say(remark)
     _say(choice.why)
-    _say(f"Report: {options.out / folders.REPORT}, settings: {options.out / folders.TUNED}")
+    _say(f"Report: {options.out / folders.REPORT}, settings: {settings}")
 
 
 def _say(text: str) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from bench.machine import Machine
 from bench.tune.trial import Done
 from bench.tune.waterfalls import FOLDER as WATERFALLS
+from bench.watch.machine import Machine
 from tools.env import REPOSITORY
 from tools.errors import OperatorError
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.results import Spread
+from bench.report.spread import Spread
 from bench.tune.trial import Done, Measured
 
 # A window has edges: an event that was late at its end looks like one that was not stored.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import importlib.resources
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from bench.report import sheets
+from bench.report.sheets import Sheet, where
 from bench.tune import answers, chart, front
 from bench.tune.answers import Table
 from bench.tune.folder import Run
@@ -21,12 +24,13 @@ _HEAD = ("#", "", "events/s", "p50 ms", "p99 ms", "CPU µs", *STAGES, "Kafka", "
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the page tells; `tuned` is the text of the settings file."""
+    """All that the page tells; `tuned` is the text of the file `settings`."""
 
     run: Run
     dones: Sequence[Done]
     choice: Choice
     tuned: str
+    settings: Path
     remarks: Sequence[str]
 
 
@@ -63,11 +67,8 @@ def html(report: Report, folder: Path) -> str:
 
 def conditions(run: Run) -> str:
     """Say where, when and under what load was measured."""
-    machine = run.machine
     return (
-        f"{machine.date}, commit {machine.commit}: {machine.cores} cores of {machine.processor}, "
-        f"{machine.memory_gib} GiB, {machine.system}, load average {machine.load_average} before. "
-        f"{', '.join(f'{name} {number}' for name, number in machine.versions.items())}. "
+        f"{' '.join(where(run.machine))} "
         f"{run.rate:,.0f} events/s in open loop, {run.batch} a request, {run.sampled:.0%} of "
         f"requests sampled; {run.window_s:.1f} s of each trial measured after "
         f"{run.warm_up_s:.1f} s of warm-up. Time to glass is from the moment a request was due "
@@ -90,7 +91,8 @@ def _recommended(report: Report) -> Iterator[str]:
     yield f"<p>{escape(report.choice.why)}</p>"
     if report.choice.point is not None:
         yield f"<pre>{escape(report.tuned)}</pre>"
-        yield "<p><code>make up SETTINGS=tuned.env</code> starts a stack with them.</p>"
+        command = f"make up SETTINGS={shlex.quote(str(report.settings))}"
+        yield f"<p><code>{escape(command)}</code> starts a stack with them.</p>"
 
 
 def _front(report: Report) -> Iterator[str]:
@@ -256,11 +258,6 @@ def markdown(report: Report) -> str:
     ]
     for title, table in tables:
         if table is not None:
-            parts += filter(None, (title, table.says, _as_markdown(table)))
+            grid = sheets.grid(Sheet(table.title, table.head, table.rows))
+            parts += filter(None, (title, table.says, grid))
     return "\n\n".join(parts) + "\n"
-
-
-def _as_markdown(table: Table) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in (table.head, *table.rows)]
-    lines.insert(1, "|---|" + "---:|" * (len(table.head) - 1))
-    return "\n".join(lines)

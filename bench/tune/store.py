@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
-
-from bench.rows import Window
 from bench.tune.trial import Latency
+from bench.watch.table import Connection, Window
 from tools.load.plan import Plan
-
-_TIMEOUT_S = 60.0
 
 # The lowest 48 bits of an id are the number of the event in its run; $3 is when the first request
 # was due (µs since the epoch), $4 events a request, $5 µs from one event to the next.
@@ -63,32 +57,21 @@ class Times:
     from_door: Latency
 
 
-async def times(url: str, part: Part) -> Times | None:
+async def times(connection: Connection, part: Part) -> Times | None:
     """Sum up the rows of a part of a run; `None` if there is none."""
     plan = part.plan
-    async with _connected(url) as connection:
-        row = await connection.fetchrow(
-            _TIMES,
-            *(plan.event_id(part.first_event), plan.event_id(plan.events - 1)),
-            *(part.began_s * 1e6, plan.batch, 1e6 / plan.rate_events_per_s, part.until_s * 1e6),
-        )
+    row = await connection.fetchrow(
+        _TIMES,
+        *(plan.event_id(part.first_event), plan.event_id(plan.events - 1)),
+        *(part.began_s * 1e6, plan.batch, 1e6 / plan.rate_events_per_s, part.until_s * 1e6),
+    )
     assert row is not None
     if not row["events"]:
         return None
     return Times(row["events"], Latency(*row["due_ms"]), Latency(*row["door_ms"]))
 
 
-async def stored(url: str, plan: Plan, window: Window) -> int:
+async def stored(connection: Connection, plan: Plan, window: Window) -> int:
     """Count the events of a run that were stored within a window, whenever they were due."""
-    async with _connected(url) as connection:
-        ids = plan.event_id(0), plan.event_id(plan.events - 1)
-        return await connection.fetchval(_STORED, *ids, window.first_s, window.last_s)
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncGenerator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(url, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S)
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=_TIMEOUT_S)
+    ids = plan.event_id(0), plan.event_id(plan.events - 1)
+    return await connection.fetchval(_STORED, *ids, window.first_s, window.last_s)

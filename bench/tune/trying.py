@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import time
 
-from bench import rows
-from bench.stack import Stack
+from bench.load.warming import warm_up
+from bench.stack.temporary import Stack
 from bench.tune import budget, plan, remarks
 from bench.tune.folder import Folder, Run
 from bench.tune.lab import Lab, Load, Show
 from bench.tune.trial import Done, Trial
+from bench.watch import table as tables
 from services.topology import DECORATE
 from tools.errors import OperatorError
 from tools.progress import Step
 
 _BAR_CHARS = 20
+# Of each run of the warm-up: fewer than other benches have, for a budget may be minutes.
+_WARM_UP_EVENTS = 100_000
 
 
 async def go_on(
@@ -23,12 +26,12 @@ async def go_on(
 ) -> None:
     """Add trials to `dones` until `deadline_s`, or until nothing is left; at least one."""
     load = Load(run.rate, run.batch, run.sampled, run.warm_up_s, run.window_s)
-    async with rows.opened(stack.reached.database_url) as table:
+    async with tables.opened(stack.reached.database_url) as table:
         lab = Lab(stack, table, load, folder.path, records_per_s(dones))
         clock = _Clock(deadline_s)
-        with Step("Warming up") as step:
-            await lab.warm_up(clock.telling(step))
-            # The first trial after that is still dearer than the others, so it does not count.
+        await warm_up(stack, table, _WARM_UP_EVENTS)
+        with Step("Warming up, a trial") as step:
+            # The first after that is still dearer than the others, so it does not count.
             await lab.measure(Trial(phase="one"), 0, clock.telling(step))
         added = 0
         while (trial := plan.following(dones)) is not None:

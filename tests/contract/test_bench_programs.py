@@ -9,12 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.contest import programs
-from bench.contest.programs import Program
-from bench.stack import Stack
-from tools.env import StackEnv
+from bench.stack import programs
+from bench.stack.programs import Program
+from bench.stack.temporary import Stack
+from tests.unit.bench.made import stack_in
 from tools.errors import OperatorError
-from tools.native.settings import Settings
 
 Start = Callable[[str], Awaitable[Program]]
 READY = "print('ready', flush=True); "
@@ -23,12 +22,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
-    """The folders and variables of a stack; nothing of it runs."""
-    settings = Settings(tmp_path / "state", tmp_path / "cache")
-    settings.logs.mkdir(parents=True)
-    settings.run.mkdir(parents=True)
-    reached = StackEnv(**{name: name for name in StackEnv.__annotations__})
-    return Stack(settings, reached, {})
+    return stack_in(tmp_path, {})
 
 
 @pytest.fixture
@@ -81,3 +75,17 @@ async def test_who_does_not_end_when_told_to_is_killed(
 
     await program.stop()
     assert not psutil.pid_exists(program.pid)
+
+
+async def test_one_that_has_ended_is_named_also_before_its_end_was_noticed(start: Start) -> None:
+    program = await start("raise SystemExit(3)")
+    # The loop does not run meanwhile, so it cannot be told.
+    while psutil.pid_exists(program.pid):
+        pass
+
+    with pytest.raises(OperatorError, match="a program has ended"):
+        program.seen()
+    with pytest.raises(OperatorError, match="a program ended with code 3"):
+        await program.become_ready()
+    with pytest.raises(OperatorError, match="a program ended with code 3"):
+        program.seen()

@@ -8,15 +8,15 @@ from collections.abc import AsyncGenerator
 import asyncpg
 import pytest
 
-from bench.contest import chain, environment, feeding, supply
-from bench.contest.chain import Field
-from bench.contest.entrants import ENTRANTS, Entrant
-from bench.contest.supply import Supply
-from bench.stack import Stack as Measured
+from bench.peers import chain, environment, feeding, supply
+from bench.peers.chain import Field
+from bench.peers.entrants import ENTRANTS, Entrant
+from bench.peers.supply import Supply
+from bench.stack.temporary import Stack as Measured
+from bench.watch.table import Table
 from tests.stack import Stack
 from tools import env
 from tools.native.settings import Settings, cache_dir
-from tools.progress import Step
 
 EVENTS = 300
 SAMPLED = 10.0
@@ -37,7 +37,7 @@ async def field(stack: Stack) -> AsyncGenerator[Field]:
     pids = {name: stack.pids(name)[0] for name in ("kafka", "jaeger")}
     connection = await asyncpg.connect(reached.database_url)
     assert PYTHON is not None
-    yield Field(Measured(settings, reached, pids), connection, Supply(), PYTHON)
+    yield Field(Measured(settings, reached, pids), Table(connection), Supply(), PYTHON)
     await connection.close()
 
 
@@ -47,9 +47,9 @@ async def test_a_peer_stores_every_event(field: Field, entrant: Entrant) -> None
     async with chain.topics(field, entrant, 0) as names:
         await feeding.preload(field.servers, names[0], field.supply.take(EVENTS), contexts)
         async with chain.running(field, entrant, names, SAMPLED) as running:
-            await running.until_stored(EVENTS, Step("Storing"))
+            await running.table.until(EVENTS, running.check, lambda _said: None)
 
-            rows = await field.connection.fetch(
+            rows = await field.table.connection.fetch(
                 f"select event_id, name, unit, owner, attributes->>'entity' as entity,"  # noqa: S608
                 f" stored_at > timestamp as is_later from {entrant.table}"
             )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import machine
+from bench.watch import machine
 from tests.faults.scene import Result
 
 WRITE_HELP = "a .md file whose table is replaced, or a folder for results.md and results.json"

@@ -26,6 +26,15 @@ LEAVES = {
     "libs/tracing": {"libs.tracing", "libs.errors"},
     "libs/kafka": {"libs.kafka", "libs.errors"},
 }
+# What the benches share, each knowing only itself and those before it; other folders are commands.
+SHARED = ("stack", "watch", "load", "report", "comparison")
+COMMANDS = sorted(
+    path.parent.name
+    for path in (ROOT / "bench").glob("*/__init__.py")
+    if path.parent.name not in SHARED
+)
+# One command works with what the other has measured.
+READS = {"sizing": {"bench.scaling"}}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -71,6 +80,33 @@ def test_no_library_imports_a_service_or_a_tool(path: Path) -> None:
 @pytest.mark.parametrize("path", modules("services", "libs", "tools"), ids=relative)
 def test_nothing_that_runs_imports_the_bench(path: Path) -> None:
     assert not {name for name in ours(path) if within(name, {"bench"})}
+
+
+@pytest.mark.parametrize("path", modules(*(f"bench/{part}" for part in SHARED)), ids=relative)
+def test_what_benches_share_knows_no_command_and_nothing_after_it(path: Path) -> None:
+    own = path.relative_to(ROOT / "bench").parts[0]
+    before = {f"bench.{part}" for part in SHARED[: SHARED.index(own) + 1]}
+
+    assert not {n for n in ours(path) if within(n, {"bench"}) and not within(n, before)}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_bench_knows_another(command: str) -> None:
+    others = {f"bench.{other}" for other in COMMANDS if other != command}
+    others -= READS.get(command, set())
+
+    for path in modules(f"bench/{command}"):
+        assert not {name for name in ours(path) if within(name, others)}, relative(path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_bench_is_a_command_and_says_what_it_answers(command: str) -> None:
+    folder = ROOT / "bench" / command
+    first = (folder / "__init__.py").read_text().splitlines()[0]
+
+    assert (folder / "command.py").is_file()
+    assert first.endswith('?"""')
+    assert f'"{command}":' in (ROOT / "bench" / "__main__.py").read_text()
 
 
 @pytest.mark.parametrize("part", LEAVES)

@@ -68,3 +68,40 @@ def test_what_is_said_of_a_secret_does_not_hold_it() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"gone\.env cannot be read"):
         settings_file.read(tmp_path / "gone.env")
+
+
+@pytest.mark.parametrize(
+    ("written", "shell"),
+    [
+        ("INGEST_RECORD_BYTES_MAX=200000\nKAFKA_MAX_REQUEST_SIZE=100000", {}),
+        ("INGEST_RECORD_BYTES_MAX=200000", {"KAFKA_MAX_REQUEST_SIZE": "100000"}),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(
+    tmp_path: Path, written: str, shell: dict[str, str]
+) -> None:
+    path = tmp_path / "tuned.env"
+    path.write_text(written)
+
+    with pytest.raises(OperatorError) as raised:
+        settings_file.read(path, shell)
+    assert str(raised.value) == (
+        f"{path}, with what the shell says: INGEST_RECORD_BYTES_MAX must not be above "
+        "KAFKA_MAX_REQUEST_SIZE, which is 100000."
+    )
+
+
+def test_a_shell_that_wins_may_take_a_contradiction_away(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.env"
+    path.write_text("INGEST_RECORD_BYTES_MAX=200000\nKAFKA_MAX_REQUEST_SIZE=100000")
+
+    read = settings_file.read(path, {"INGEST_RECORD_BYTES_MAX": "50000"})
+    assert read.variables["INGEST_RECORD_BYTES_MAX"] == "200000"
+
+
+def test_a_value_that_only_its_stage_can_judge_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.env"
+    path.write_text("SINK_FAILPOINTS=nonsense")
+
+    with pytest.raises(OperatorError, match=r"tuned\.env, with what the shell says: failpoints: "):
+        settings_file.read(path, {})

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from bench.machine import Machine
 from bench.tune import plan
 from bench.tune.folder import Run
 from bench.tune.trial import Done, Latency, Measured, Phase, Shown, Trial, Written
+from tests.unit.bench.made import MACHINE
 
-MACHINE = Machine(
-    date="2026-01-02 03:04 UTC",
-    commit="abc1234",
-    processor="a processor",
-    cores=2,
-    memory_gib=8,
-    system="Linux 6",
-    load_average=0.1,
-    versions={"Python": "3.11"},
-)
 RUN = Run(
     rate=5_000, batch=10, sampled=0.02, warm_up_s=2, window_s=3, machine=MACHINE, code="c0ffee"
 )

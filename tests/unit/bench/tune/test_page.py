@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -18,7 +19,8 @@ LINGER = {"linger.ms": "20"}
 
 def report(dones: list[Done]) -> Report:
     choice = front.choose(front.points(dones))
-    return Report(RUN, dones, choice, recommended.text(RUN, choice), remarks.of(RUN, dones))
+    tuned = recommended.text(RUN, choice)
+    return Report(RUN, dones, choice, tuned, Path("my tuning/tuned.env"), remarks.of(RUN, dones))
 
 
 def drawn(folder: Path, dones: list[Done]) -> str:
@@ -96,7 +98,7 @@ def test_what_is_recommended_stands_there_as_it_is_in_the_file(tmp_path: Path) -
     text = drawn(tmp_path, dones)
 
     assert "KAFKA_LINGER_MS=20" in text
-    assert "make up SETTINGS=tuned.env" in text
+    assert "make up SETTINGS='my tuning/tuned.env'" in html.unescape(text)
     assert "Keep the defaults." in drawn(tmp_path, [done(1)])
 
 

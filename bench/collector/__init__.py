@@ -1,0 +1,1 @@
+"""What does a bad collector cost, and is every span that it did not take counted?"""

@@ -1,0 +1,1 @@
+"""What the peers are: a program each, beside the task that all of them are given."""

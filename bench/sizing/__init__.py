@@ -1,0 +1,1 @@
+"""What does a rate of events take, by what `bench scaling` measured?"""

@@ -1,0 +1,1 @@
+"""Does memory, or anything else of a stage, grow over time?"""

@@ -1,0 +1,1 @@
+"""What is seen meanwhile: rows, processors, memory, and the machine they are of."""
