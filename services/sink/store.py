@@ -13,7 +13,7 @@ import structlog
 
 from libs.errors import Rejected, Unavailable
 from libs.kafka import Partition
-from libs.stage import Failpoints
+from libs.stage import Failpoints, until_available
 from libs.tracing import Operation, names
 from services.sink import claims, session
 from services.sink.claims import Claim, Fenced, Move
@@ -238,7 +238,7 @@ class Store:
                 await trial.rollback()
 
     async def open(self) -> None:
-        """Connect and bring the schema up to date. Raises `Unavailable`."""
+        """Connect and bring the schema up to date. Raises `Unavailable` and `Misconfigured`."""
         with self._unavailable():
             await self._connected()
 
@@ -349,12 +349,19 @@ def _columns(incoming: Incoming) -> Sequence[Sequence[object]]:
 
 @asynccontextmanager
 async def opened(
-    url: str, application_name: str, failpoints: Failpoints | None = None
+    url: str,
+    application_name: str,
+    failpoints: Failpoints | None = None,
+    *,
+    patience_s: float = 0.0,
 ) -> AsyncGenerator[Store]:
-    """Yield a store that is connected and has its schema. Raises `Unavailable`."""
+    """Yield a store that is connected and has its schema, once PostgreSQL is there.
+
+    Raises `Misconfigured` at once, and `Unavailable` if it is away for longer than `patience_s`.
+    """
     store = Store(url, application_name, failpoints or Failpoints())
     try:
-        await store.open()
+        await until_available(lambda _attempt: store.open(), patience_s)
         yield store
     finally:
         store.close()
