@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from libs.clock import now_us
 from libs.errors import Rejected, Unavailable
 from libs.kafka import Partition
 from libs.stage import Failpoints, until_available
@@ -270,15 +270,15 @@ class _Steps:
 
     def __init__(self) -> None:
         self.done: list[Operation] = []
-        self._name, self._started_us = names.CONNECT, _now_us()
+        self._name, self._started_us = names.CONNECT, now_us()
 
     def begin(self, name: str) -> None:
         """Begin an operation."""
-        self._name, self._started_us = name, _now_us()
+        self._name, self._started_us = name, now_us()
 
     def end(self, error_type: str = "") -> Operation:
         """End the operation that runs."""
-        self.done.append(Operation(self._name, self._started_us, _now_us(), error_type))
+        self.done.append(Operation(self._name, self._started_us, now_us(), error_type))
         return self.done[-1]
 
 
@@ -365,7 +365,3 @@ async def opened(
         yield store
     finally:
         store.close()
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000
