@@ -14,9 +14,10 @@ from libs.clock import now_us
 from libs.errors import NotSent, Rejected, Unavailable
 from libs.events import Origin, assemble, encode_events
 from libs.kafka import Ack, Outgoing, Producer
-from libs.stage import Failpoints
+from libs.stage import Failpoints, Replica
 from libs.validation import SentEvent
 from services.ingest.settings import Settings
+from services.topology import INGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class Aggregator:
         self.failure: BaseException | None = None
         self._producer = producer
         self.topic = topic
+        self.replica = Replica(INGEST.stage, settings.replica)
         self._partitions = partitions
         self._settings = settings
         self._failpoints = Failpoints(settings.failpoints)
@@ -319,7 +321,7 @@ class Aggregator:
             topic=ack.topic,
             partition=ack.partition,
             offset=ack.offset,
-            client_id=f"ingest-{self._settings.replica}",
+            client_id=self.replica.client_id,
             handed_us=record.opened_us,
             acked_us=ack.acked_us,
             events=record.events,
@@ -332,8 +334,8 @@ class Aggregator:
         handed_us = now_us()
         received_us = min(origin.received_us for origin in record.origins)
         stop = tracing.Stop(
-            stage="ingest",
-            replica=self._settings.replica,
+            stage=self.replica.stage,
+            replica=self.replica.number,
             host=tracing.host_id(),
             read="",
             appended_us=received_us,

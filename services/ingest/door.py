@@ -280,7 +280,7 @@ class Door:
                     topic=self._aggregator.topic,
                     partition=acks[index].partition if acks else tracing.UNKNOWN,
                     offset=acks[index].offset if acks else tracing.UNKNOWN,
-                    client_id=f"ingest-{self._settings.replica}",
+                    client_id=self._aggregator.replica.client_id,
                     handed_us=intake.handed_us,
                     acked_us=acks[index].acked_us if acks else ended_us,
                     events=part.count,
