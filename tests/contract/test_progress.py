@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import asyncpg
 import pytest
@@ -11,31 +10,12 @@ import pytest
 from libs import kafka, postgres
 from libs.errors import Unavailable
 from libs.kafka import KafkaSettings, Outgoing, Partition
+from tests.contract.brokers import PARTITIONS, SETTLE_LIMIT_S, Broker, read
 from tests.contract.retries import tries
-from tests.contract.test_kafka import (
-    NEEDS_STACK,
-    PARTITIONS,
-    SETTLE_LIMIT_S,
-    Broker,
-    in_kafka,
-    in_memory,
-    read,
-)
 from tests.mock_kafka import mock_kafka
 from tests.stack import Stack
 
 NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_ms=1_000)
-
-
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=NEEDS_STACK)])
-async def broker(request: pytest.FixtureRequest) -> AsyncGenerator[Broker]:
-    if request.param == "memory":
-        async with in_memory() as made:
-            yield made
-    else:
-        servers = request.getfixturevalue("stack").kafka_bootstrap_servers
-        async with in_kafka(servers) as made:
-            yield made
 
 
 async def test_progress_tells_what_was_read_of_each_partition(broker: Broker) -> None:
