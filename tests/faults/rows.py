@@ -11,6 +11,7 @@ from tests.faults import (
     letters,
     pressure,
     readers,
+    replicas,
     zombies,
 )
 from tests.faults.mechanism import MECHANISMS, Mechanism
@@ -25,6 +26,7 @@ ROWS: tuple[Row, ...] = tuple(
             *broker.ROWS,
             *database.ROWS,
             *disk.ROWS,
+            *replicas.ROWS,
             *pressure.ROWS,
             *letters.ROWS,
             *clocks.ROWS,
