@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from libs import tracing
+from libs.clock import now_us
 from libs.errors import NotSent, Rejected, Unavailable
 from libs.events import Origin, assemble, encode_events
 from libs.kafka import Ack, Outgoing, Producer
-from libs.stage import Failpoints
+from libs.stage import Failpoints, Replica
 from libs.validation import SentEvent
 from services.ingest.settings import Settings
+from services.topology import INGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class Aggregator:
         self.failure: BaseException | None = None
         self._producer = producer
         self.topic = topic
+        self.replica = Replica(INGEST.stage, settings.replica)
         self._partitions = partitions
         self._settings = settings
         self._failpoints = Failpoints(settings.failpoints)
@@ -177,7 +180,7 @@ class Aggregator:
         size_bytes = sum(len(part.encoded) for part in intake.parts)
         self.check_room(size_bytes)
         self.buffered_bytes += size_bytes
-        intake.handed_us = time.time_ns() // 1000
+        intake.handed_us = now_us()
         parts = self._place(intake)
         acks = asyncio.gather(*parts)
         acks.add_done_callback(lambda _done: self._release(size_bytes))
@@ -251,7 +254,7 @@ class Aggregator:
 
     def _new_record(self, partition: int) -> _OpenRecord:
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        return _OpenRecord(partition, time.time_ns() // 1000, acked)
+        return _OpenRecord(partition, now_us(), acked)
 
     def _open_record(self, lane: int | None) -> _OpenRecord:
         record = self._new_record(self._next_partition() if lane is None else lane)
@@ -318,7 +321,7 @@ class Aggregator:
             topic=ack.topic,
             partition=ack.partition,
             offset=ack.offset,
-            client_id=f"ingest-{self._settings.replica}",
+            client_id=self.replica.client_id,
             handed_us=record.opened_us,
             acked_us=ack.acked_us,
             events=record.events,
@@ -328,11 +331,11 @@ class Aggregator:
         self._emitter.meters.wrote(written, tracing.exemplar(record.origins))
 
     def _outgoing(self, record: _OpenRecord) -> Outgoing:
-        handed_us = time.time_ns() // 1000
+        handed_us = now_us()
         received_us = min(origin.received_us for origin in record.origins)
         stop = tracing.Stop(
-            stage="ingest",
-            replica=self._settings.replica,
+            stage=self.replica.stage,
+            replica=self.replica.number,
             host=tracing.host_id(),
             read="",
             appended_us=received_us,

@@ -1,4 +1,4 @@
-"""What tests of the sink's store have in common: a partition and a tenant of their own."""
+"""What contract tests have in common: both brokers, a partition and a tenant of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import asyncpg
 import pytest
 
 from libs.kafka import Partition
+from tests.contract.brokers import NEEDS_STACK, Broker, in_kafka, in_memory
 from tests.stack import Stack
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=NEEDS_STACK)])
+async def broker(request: pytest.FixtureRequest) -> AsyncGenerator[Broker]:
+    if request.param == "memory":
+        async with in_memory() as made:
+            yield made
+    else:
+        servers = request.getfixturevalue("stack").kafka_bootstrap_servers
+        async with in_kafka(servers) as made:
+            yield made
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from libs.kafka import Consumer, Gap, Partition, Unreadable, next_offsets
 from libs.kafka.lenient import LenientBatch
-from tests.contract.test_kafka import PARTITIONS, SETTLE_LIMIT_S, Broker, Kept, in_kafka, read
+from tests.contract.brokers import PARTITIONS, SETTLE_LIMIT_S, Broker, Kept, in_kafka, read
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]

@@ -11,7 +11,7 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.producer.message_accumulator import MessageBatch
 
 from libs.kafka import hooks
-from tests.contract.test_kafka import in_kafka, read
+from tests.contract.brokers import in_kafka, read
 from tests.stack import Stack
 
 

@@ -21,7 +21,6 @@ from tests.stack import Stack
 
 # Each code ends one way or the other within this.
 ANSWER_LIMIT_S = 15.0
-NEEDS_STACK = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
 # What the client itself sends again for, by the API.
 RETRIED_PRODUCE = (3, 5, 6, 7, 14, 15, 16, 19, 20, 56)

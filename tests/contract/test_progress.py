@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
 
 import asyncpg
 import pytest
-import stamina.instrumentation
-from stamina.instrumentation import RetryDetails
 
 from libs import kafka, postgres
 from libs.errors import Unavailable
 from libs.kafka import KafkaSettings, Outgoing, Partition
-from tests.contract.test_kafka import (
-    NEEDS_STACK,
-    PARTITIONS,
-    SETTLE_LIMIT_S,
-    Broker,
-    in_kafka,
-    in_memory,
-    read,
-)
+from tests.contract.brokers import PARTITIONS, SETTLE_LIMIT_S, Broker, read
+from tests.contract.retries import tries
 from tests.mock_kafka import mock_kafka
 from tests.stack import Stack
 
 NOWHERE = KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_ms=1_000)
-
-
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=NEEDS_STACK)])
-async def broker(request: pytest.FixtureRequest) -> AsyncGenerator[Broker]:
-    if request.param == "memory":
-        async with in_memory() as made:
-            yield made
-    else:
-        servers = request.getfixturevalue("stack").kafka_bootstrap_servers
-        async with in_kafka(servers) as made:
-            yield made
 
 
 async def test_progress_tells_what_was_read_of_each_partition(broker: Broker) -> None:
@@ -92,22 +70,6 @@ async def write_and_read(chosen: KafkaSettings, topic: str) -> bytes | None:
         await (await producer.send(Outgoing(topic, 0, b"a", [])))
         (record,) = await read(consumer, 1)
         return record.value
-
-
-@contextmanager
-def tries() -> Generator[asyncio.Event]:
-    """Give an event that is set when something is tried again."""
-    tried = asyncio.Event()
-
-    def tell(details: RetryDetails) -> None:
-        tried.set()
-
-    hooks = stamina.instrumentation.get_on_retry_hooks()
-    stamina.instrumentation.set_on_retry_hooks([*hooks, tell])
-    try:
-        yield tried
-    finally:
-        stamina.instrumentation.set_on_retry_hooks(hooks)
 
 
 async def test_a_start_without_a_kafka_is_tried_for_no_longer_than_its_patience() -> None:

@@ -1,20 +1,24 @@
 # pyright: basic
-"""Groups and topics as an administrator has them: looked at, forgotten, deleted, made, set."""
+"""Groups and topics as an administrator has them: looked at, deleted, made, moved, set."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.protocol.admin import DeleteGroupsRequest
+from aiokafka.protocol.admin import AlterPartitionReassignmentsRequest, DeleteGroupsRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from libs.kafka import Partition
 from libs.kafka.admin import admin
 from services.topology import PARTITIONS
 
+# The only broker, unless a row has started another.
+_STACKS_OWN = 1
+_LIMIT_MS = 10_000
 # As the topics are made; a change of some of its settings takes all others back.
 _CONFIG = {"message.timestamp.type": "LogAppendTime"}
 
@@ -56,11 +60,36 @@ async def configure(servers: str, topic: str, config: Mapping[str, str]) -> None
     assert not refused, refused
 
 
+async def reassign(servers: str, topic: str, brokers: Sequence[int]) -> bool:
+    """Let these brokers keep a topic; says whether all its partitions may: not if one is unknown.
+
+    They have it when they are in sync.
+    """
+    partitions: Any = [(number, [*brokers], {}) for number in range(PARTITIONS)]
+    tags: Any = {}
+    request = AlterPartitionReassignmentsRequest(_LIMIT_MS, [(topic, partitions, tags)], tags)
+    async with _client(servers) as client:
+        answer: Any = await client._send_request_to_node(_STACKS_OWN, request)
+    codes = {code for _topic, told, _tags in answer.responses for _number, code, *_ in told}
+    return (answer.error_code, codes) == (0, {0})
+
+
+async def in_sync(servers: str, topic: str) -> set[tuple[int, ...]]:
+    """Ask which brokers are in sync; more than one answer if partitions differ."""
+    async with _client(servers) as client:
+        answer = await client._send_request_to_node(_STACKS_OWN, MetadataRequest([topic]))
+    (told,) = answer.to_object()["topics"]
+    return {tuple(sorted(partition["isr"])) for partition in told["partitions"]}
+
+
 @asynccontextmanager
 async def _client(servers: str) -> AsyncGenerator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=servers)
     await client.start()
     try:
+        # It asks any broker, and does not wait until that one is connected.
+        for broker in client._client.cluster.brokers():
+            await client._client.ready(broker.nodeId)
         yield client
     finally:
         await client.close()

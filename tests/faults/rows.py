@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.faults import broker, clocks, database, killing, letters, pressure, readers, zombies
+from tests.faults import (
+    broker,
+    clocks,
+    database,
+    disk,
+    killing,
+    letters,
+    pressure,
+    readers,
+    replicas,
+    zombies,
+)
 from tests.faults.mechanism import MECHANISMS, Mechanism
 from tests.faults.scene import Row
 
@@ -14,6 +25,8 @@ ROWS: tuple[Row, ...] = tuple(
             *readers.ROWS,
             *broker.ROWS,
             *database.ROWS,
+            *disk.ROWS,
+            *replicas.ROWS,
             *pressure.ROWS,
             *letters.ROWS,
             *clocks.ROWS,
