@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -22,6 +21,7 @@ from aiokafka.errors import (
     RecordTooLargeError,
 )
 
+from libs.clock import now_us
 from libs.errors import Unavailable
 from libs.kafka import hooks, lifecycle
 from libs.kafka.claiming import Claiming
@@ -130,7 +130,7 @@ class _Consumer(ConsumerRebalanceListener):
         hooks.check_fetching(self._client)
         await self._claiming.catch_up()
         fetched = await self._fetched()
-        polled_us = _now_us()
+        polled_us = now_us()
         by_partition: list[list[Record]] = []
         for partition, batch in fetched.items():
             asked_us, fetched_us = hooks.moments(batch)
@@ -232,8 +232,8 @@ class _Consumer(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         # First of all: the client hands records out while this runs.
         self._claiming.assigned(assigned)
-        kept, now_us = self._assigned_us, _now_us()
-        self._assigned_us = {partition: kept.get(partition, now_us) for partition in assigned}
+        kept, at_us = self._assigned_us, now_us()
+        self._assigned_us = {partition: kept.get(partition, at_us) for partition in assigned}
         _log.info("partitions assigned", partitions=sorted(p.partition for p in assigned))
 
     @property
@@ -260,7 +260,3 @@ class _Consumer(ConsumerRebalanceListener):
                 await self._client.committed(TopicPartition(self._topic, 0))
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka does not answer: {error!r}") from error
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

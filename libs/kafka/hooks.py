@@ -19,6 +19,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.producer.message_accumulator import MessageBatch
 
+from libs.clock import now_us
 from libs.kafka.lenient import LenientRecords
 
 _asked_us: ContextVar[int] = ContextVar("asked_us", default=0)
@@ -102,7 +103,7 @@ def _asking(original):
                 # As the original has it: whoever cancels it waits for an answer.
                 return False
         # Each request runs in a task of its own, so this holds for it alone.
-        _asked_us.set(_now_us())
+        _asked_us.set(now_us())
         return await original(self, assignment, node_id, request)
 
     return proc_fetch_request
@@ -112,7 +113,7 @@ def _coming(original):
     @wraps(original)
     def init(self, *arguments, **others):
         original(self, *arguments, **others)
-        self.asked_us, self.fetched_us = _asked_us.get(), _now_us()
+        self.asked_us, self.fetched_us = _asked_us.get(), now_us()
 
     return init
 
@@ -130,13 +131,9 @@ def _handing_out(original):
 def _leaving(original):
     @wraps(original)
     def drain_ready(self):
-        now_us = _now_us()
+        drained_us = now_us()
         for future, _metadata in self._msg_futures:
-            _drained_us[future] = now_us
+            _drained_us[future] = drained_us
         original(self)
 
     return drain_ready
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

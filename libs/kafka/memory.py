@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from libs.clock import now_us
 from libs.errors import Rejected, Unavailable
 from libs.kafka.records import (
     Ack,
@@ -80,13 +81,13 @@ class MemoryBroker:
         """Write one record at the end of its partition."""
         number = record.partition % self.partitions
         log = self.log[Partition(record.topic, number)]
-        now_us = time.time_ns() // 1000
+        written_us = now_us()
         stored = Record(
             topic=record.topic,
             partition=number,
             offset=len(log),
             # Kafka's clock has milliseconds.
-            appended_us=now_us // 1000 * 1000,
+            appended_us=written_us // 1000 * 1000,
             polled_us=0,
             lag_records=0,
             key=record.key,
@@ -97,7 +98,7 @@ class MemoryBroker:
         # Wake those who wait now; the next to wait waits for the next record.
         self.written.set()
         self.written = asyncio.Event()
-        return Ack(record.topic, number, stored.offset, stored.appended_us, now_us, now_us)
+        return Ack(record.topic, number, stored.offset, stored.appended_us, written_us, written_us)
 
 
 class _MemoryProducer:
@@ -184,7 +185,7 @@ class _MemoryConsumer:
             room -= len(taken)
             self._positions[partition] = position + len(taken)
             for record in taken:
-                record.polled_us = time.time_ns() // 1000
+                record.polled_us = now_us()
                 record.lag_records = len(log) - record.offset - 1
             by_partition.append(taken)
         return in_turns(by_partition)

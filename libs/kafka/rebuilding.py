@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
+from libs.clock import now_us
 from libs.errors import NotSent, Rejected, Unavailable
 from libs.kafka import hooks, lifecycle
 from libs.kafka.records import Ack, Outgoing
@@ -98,12 +98,12 @@ class RebuildingProducer:
         if not self._is_whole.is_set():
             raise Unavailable("the producer is being replaced")
         oldest = next(iter(self._unsettled), None)
-        if oldest is not None and _now_us() - oldest.handed_us > _STALL_S * 1e6:
+        if oldest is not None and now_us() - oldest.handed_us > _STALL_S * 1e6:
             raise Unavailable(f"Kafka has not acknowledged a record for over {_STALL_S:.0f} s")
 
     async def send(self, record: Outgoing) -> asyncio.Future[Ack]:
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        one = _Handed(record, acked, _now_us())
+        one = _Handed(record, acked, now_us())
         try:
             async with asyncio.timeout(self._settings.delivery_timeout_s):
                 await self._take(one)
@@ -291,11 +291,7 @@ def _ack(delivery: asyncio.Future, handed_us: int) -> Ack:
         partition=meta.partition,
         offset=meta.offset,
         appended_us=(meta.timestamp or 0) * 1000,
-        acked_us=_now_us(),
+        acked_us=now_us(),
         handed_us=handed_us,
         drained_us=hooks.drained_us(delivery),
     )
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import time
-
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from libs.clock import now_us
 from libs.errors import Rejected, Unavailable
 from libs.kafka.records import Record
 
@@ -65,7 +64,7 @@ def _record(raw, end: int) -> Record:
         partition=raw.partition,
         offset=raw.offset,
         appended_us=raw.timestamp * 1000,
-        polled_us=time.time_ns() // 1000,
+        polled_us=now_us(),
         lag_records=max(end - raw.offset - 1, 0),
         key=raw.key,
         value=raw.value,

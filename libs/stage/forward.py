@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from libs import events, tracing
+from libs.clock import now_us
 from libs.errors import Rejected, Unavailable
 from libs.events import DecoratedBatch, NormalBatch, Outcome, RawBatch, Rejection
 from libs.kafka import Ack, Outgoing, Producer, Record
@@ -84,7 +84,7 @@ class _Forwarding(Generic[In, Out]):
             await self._letters.bury(sent.record, sent.batch, error.reason, started_us)
             return
         except Unavailable:
-            lost = Ack(self._transform.writes, tracing.UNKNOWN, tracing.UNKNOWN, 0, _now_us())
+            lost = Ack(self._transform.writes, tracing.UNKNOWN, tracing.UNKNOWN, 0, now_us())
             self._report(sent, lost, error_type="timeout")
             raise
         # Only now: a record that is refused as a whole is one dead letter, and nothing else.
@@ -92,7 +92,7 @@ class _Forwarding(Generic[In, Out]):
             await self._letters.bury_events(sent.record, sent.batch, sent.rejected, started_us)
 
     async def _move(self, record: Record) -> _Sent | None:
-        started_us = _now_us()
+        started_us = now_us()
         batch = None
         try:
             batch = self._transform.decode(record)
@@ -115,7 +115,7 @@ class _Forwarding(Generic[In, Out]):
         onward = events.with_traceparents(batch, contexts)
         value = events.encode(onward)
         carried = tracing.read_headers(record.headers)
-        handed_us = _now_us()
+        handed_us = now_us()
         trail = carried.trail.then(trail_stop(record, self._replica, started_us, handed_us))
         headers = tracing.write_headers(onward.origins, trail, policy)
         outgoing = Outgoing(self._transform.writes, record.partition, value, headers)
@@ -143,7 +143,3 @@ class _Forwarding(Generic[In, Out]):
         self._emitter.meters.wrote(written, exemplar)
         if sent.legs:
             tracing.report_hop(self._emitter, sent.legs, tracing.Reading(sent.read), written)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

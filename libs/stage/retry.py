@@ -30,25 +30,28 @@ class Deeds:
 counted: ContextVar[Deeds | None] = ContextVar("counted", default=None)
 
 
-async def until_available(attempt: Callable[[int], Awaitable[T]]) -> T:
+async def until_available(
+    attempt: Callable[[int], Awaitable[T]], budget_s: float | None = None
+) -> T:
     """Call `attempt` with the number of the try, from 1, until it is not `Unavailable`.
 
-    Raises the last `Unavailable` when the budget is used up.
+    Raises the last `Unavailable` when the budget is used up, which is `RETRY_BUDGET_S` if it is
+    not given; with 0 there is one try.
     """
-    done = await _tried(attempt)
+    done = await _tried(attempt, RETRY_BUDGET_S if budget_s is None else budget_s)
     if (deeds := counted.get()) is not None:
         deeds.count += 1
     return done
 
 
-async def _tried(attempt: Callable[[int], Awaitable[T]]) -> T:
+async def _tried(attempt: Callable[[int], Awaitable[T]], budget_s: float) -> T:
     # Making ready for retries takes longer than most attempts, so that waits for a failure.
     began_s = time.monotonic()
     try:
         return await attempt(1)
     except Unavailable as error:
         failed = error
-    left_s = RETRY_BUDGET_S - (time.monotonic() - began_s)
+    left_s = budget_s - (time.monotonic() - began_s)
     if left_s <= 0:
         raise failed
     async for trial in stamina.retry_context(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from libs import tracing
+from libs.clock import now_us
 from libs.errors import NotSent, Rejected, Unavailable
 from libs.events import Origin, assemble, encode_events
 from libs.kafka import Ack, Outgoing, Producer
@@ -177,7 +178,7 @@ class Aggregator:
         size_bytes = sum(len(part.encoded) for part in intake.parts)
         self.check_room(size_bytes)
         self.buffered_bytes += size_bytes
-        intake.handed_us = time.time_ns() // 1000
+        intake.handed_us = now_us()
         parts = self._place(intake)
         acks = asyncio.gather(*parts)
         acks.add_done_callback(lambda _done: self._release(size_bytes))
@@ -251,7 +252,7 @@ class Aggregator:
 
     def _new_record(self, partition: int) -> _OpenRecord:
         acked: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        return _OpenRecord(partition, time.time_ns() // 1000, acked)
+        return _OpenRecord(partition, now_us(), acked)
 
     def _open_record(self, lane: int | None) -> _OpenRecord:
         record = self._new_record(self._next_partition() if lane is None else lane)
@@ -328,7 +329,7 @@ class Aggregator:
         self._emitter.meters.wrote(written, tracing.exemplar(record.origins))
 
     def _outgoing(self, record: _OpenRecord) -> Outgoing:
-        handed_us = time.time_ns() // 1000
+        handed_us = now_us()
         received_us = min(origin.received_us for origin in record.origins)
         stop = tracing.Stop(
             stage="ingest",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from libs import tracing
+from libs.clock import now_us
 from libs.errors import NotSent, Rejected, Unavailable
 from libs.http import Receive, Scope, Send
 from libs.kafka import Ack
@@ -57,7 +58,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        received_us = time.time_ns() // 1000
+        received_us = now_us()
         assert scope["type"] == "http"
         if scope["path"] == EVENTS_PATH:
             self._in_flight += 1
@@ -112,7 +113,7 @@ class Door:
             await self._answer_accepted(send, intake)
             request = intake.request
             self._report(intake, 202, acks)
-        took_us = max(time.time_ns() // 1000 - received_us, 0)
+        took_us = max(now_us() - received_us, 0)
         self._emitter.meters.answered(status, took_us, request.exemplar)
 
     async def _answer_accepted(self, send: Send, intake: Intake) -> None:
@@ -262,10 +263,10 @@ class Door:
         """
         if not intake.request.is_sampled:
             return
-        now_us = time.time_ns() // 1000
+        ended_us = now_us()
         answer = tracing.Answer(
             status=status,
-            ended_us=now_us,
+            ended_us=ended_us,
             body_bytes=intake.body_bytes,
             events=intake.total,
             tenant=intake.tenant,
@@ -281,7 +282,7 @@ class Door:
                     offset=acks[index].offset if acks else tracing.UNKNOWN,
                     client_id=f"ingest-{self._settings.replica}",
                     handed_us=intake.handed_us,
-                    acked_us=acks[index].acked_us if acks else now_us,
+                    acked_us=acks[index].acked_us if acks else ended_us,
                     events=part.count,
                     error_type=error_type,
                     record_us=acks[index].handed_us if acks else 0,

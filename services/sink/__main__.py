@@ -18,12 +18,13 @@ async def main() -> None:
     stop = stage.stop_on_signal()
     health = stage.Health(settings.health, stop)
     url = settings.database_url.get_secret_value()
+    failpoints, patience_s = stage.Failpoints(settings.failpoints), settings.database_patience_s
 
     # Read down: start order. Read up: stop order, so the last spans leave after the last commit.
     async with (
         health.kept(),
         tracing.exporting(replica.stage, replica.number) as emitter,
-        store.opened(url, replica.client_id, stage.Failpoints(settings.failpoints)) as events,
+        store.opened(url, replica.client_id, failpoints, patience_s=patience_s) as events,
         postgres.probing(url, replica.client_id) as ask,
         kafka.consumer(
             settings.kafka,

@@ -58,34 +58,57 @@ AWAY = (
     TimeoutError,
 )
 
+# Bad until somebody corrects it: waiting for a connection does not help.
+_WRONG = (
+    asyncpg.ClientConfigurationError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
 
 async def opened(
     url: str, application_name: str, statements: Sequence[str]
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Connect, and bring the schema up to date.
 
-    Raises `Misconfigured` if the statements do not fit it, and what `AWAY` names.
+    Raises `Misconfigured` if it is refused or the tables do not fit, and what `AWAY` names.
     """
-    connection = await asyncpg.connect(
-        url,
-        timeout=_CONNECT_TIMEOUT_S,
-        command_timeout=_STATEMENT_TIMEOUT_S,
-        server_settings={**_SESSION, "application_name": application_name},
-    )
+    connection = await _connected(url, application_name)
     try:
-        await schema.apply(connection)
-        await connection.execute(_INCOMING)
-        await _check(connection, statements)
+        await _prepare(connection, statements)
     except BaseException:
         connection.terminate()
         raise
     return connection
 
 
-async def _check(connection: asyncpg.Connection[asyncpg.Record], statements: Sequence[str]) -> None:
+async def _connected(url: str, application_name: str) -> asyncpg.Connection[asyncpg.Record]:
     try:
+        return await asyncpg.connect(
+            url,
+            timeout=_CONNECT_TIMEOUT_S,
+            command_timeout=_STATEMENT_TIMEOUT_S,
+            server_settings={**_SESSION, "application_name": application_name},
+        )
+    except _WRONG as error:
+        raise Misconfigured(
+            f"DATABASE_URL: {error}; correct its user, password or database, or make them in "
+            "PostgreSQL"
+        ) from error
+
+
+async def _prepare(
+    connection: asyncpg.Connection[asyncpg.Record], statements: Sequence[str]
+) -> None:
+    try:
+        await schema.apply(connection)
+        await connection.execute(_INCOMING)
         for statement in statements:
             await connection.prepare(statement)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Misconfigured(
+            f"DATABASE_URL: {error}; grant its user what it lacks, or name the owner of the tables"
+        ) from error
     except asyncpg.SyntaxOrAccessError as error:
         raise Misconfigured(
             f"the tables in PostgreSQL are not those of this version: {error}; restore them, or "

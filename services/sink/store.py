@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +10,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from libs.clock import now_us
 from libs.errors import Rejected, Unavailable
 from libs.kafka import Partition
-from libs.stage import Failpoints
+from libs.stage import Failpoints, until_available
 from libs.tracing import Operation, names
 from services.sink import claims, session
 from services.sink.claims import Claim, Fenced, Move
@@ -238,7 +238,7 @@ class Store:
                 await trial.rollback()
 
     async def open(self) -> None:
-        """Connect and bring the schema up to date. Raises `Unavailable`."""
+        """Connect and bring the schema up to date. Raises `Unavailable` and `Misconfigured`."""
         with self._unavailable():
             await self._connected()
 
@@ -270,15 +270,15 @@ class _Steps:
 
     def __init__(self) -> None:
         self.done: list[Operation] = []
-        self._name, self._started_us = names.CONNECT, _now_us()
+        self._name, self._started_us = names.CONNECT, now_us()
 
     def begin(self, name: str) -> None:
         """Begin an operation."""
-        self._name, self._started_us = name, _now_us()
+        self._name, self._started_us = name, now_us()
 
     def end(self, error_type: str = "") -> Operation:
         """End the operation that runs."""
-        self.done.append(Operation(self._name, self._started_us, _now_us(), error_type))
+        self.done.append(Operation(self._name, self._started_us, now_us(), error_type))
         return self.done[-1]
 
 
@@ -349,16 +349,19 @@ def _columns(incoming: Incoming) -> Sequence[Sequence[object]]:
 
 @asynccontextmanager
 async def opened(
-    url: str, application_name: str, failpoints: Failpoints | None = None
+    url: str,
+    application_name: str,
+    failpoints: Failpoints | None = None,
+    *,
+    patience_s: float = 0.0,
 ) -> AsyncGenerator[Store]:
-    """Yield a store that is connected and has its schema. Raises `Unavailable`."""
+    """Yield a store that is connected and has its schema, once PostgreSQL is there.
+
+    Raises `Misconfigured` at once, and `Unavailable` if it is away for longer than `patience_s`.
+    """
     store = Store(url, application_name, failpoints or Failpoints())
     try:
-        await store.open()
+        await until_available(lambda _attempt: store.open(), patience_s)
         yield store
     finally:
         store.close()
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
 from libs import tracing
+from libs.clock import now_us
 from libs.errors import Rejected
 from libs.events import DecoratedBatch, decode
 from libs.kafka import Partition, Record, next_offsets
@@ -58,7 +58,7 @@ class Writer:
                 if not self._store.holds(_partition(record)):
                     continue
                 # What waited for the transaction before it was not worked on yet.
-                one.started_us = _now_us()
+                one.started_us = now_us()
             taken.append(one)
             events += size
         if taken:
@@ -173,7 +173,7 @@ def _part(
 
 
 def _take(record: Record) -> Taken:
-    started_us = _now_us()
+    started_us = now_us()
     try:
         return Taken(record, started_us, decode(DecoratedBatch, record.value))
     except Rejected as error:
@@ -186,7 +186,3 @@ def _left(taken: Sequence[Taken]) -> list[DecoratedBatch]:
 
 def _partition(record: Record) -> Partition:
     return Partition(record.topic, record.partition)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

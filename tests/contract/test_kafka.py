@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from libs import kafka
+from libs.clock import now_us
 from libs.errors import Rejected, Unavailable
 from libs.kafka import (
     Consumer,
@@ -160,7 +160,7 @@ async def test_what_is_acknowledged_is_read_as_it_was_written(broker: Broker) ->
 
 
 async def test_times_are_the_logs_own_and_in_order(broker: Broker) -> None:
-    before_us = time.time_ns() // 1000
+    before_us = now_us()
     (ack,) = await broker.write(b"hello")
 
     async with broker.join("g") as consumer:

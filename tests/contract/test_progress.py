@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 
 import asyncpg
 import pytest
-import stamina.instrumentation
-from stamina.instrumentation import RetryDetails
 
 from libs import kafka, postgres
 from libs.errors import Unavailable
 from libs.kafka import KafkaSettings, Outgoing, Partition
+from tests.contract.retries import tries
 from tests.contract.test_kafka import (
     NEEDS_STACK,
     PARTITIONS,
@@ -92,22 +90,6 @@ async def write_and_read(chosen: KafkaSettings, topic: str) -> bytes | None:
         await (await producer.send(Outgoing(topic, 0, b"a", [])))
         (record,) = await read(consumer, 1)
         return record.value
-
-
-@contextmanager
-def tries() -> Generator[asyncio.Event]:
-    """Give an event that is set when something is tried again."""
-    tried = asyncio.Event()
-
-    def tell(details: RetryDetails) -> None:
-        tried.set()
-
-    hooks = stamina.instrumentation.get_on_retry_hooks()
-    stamina.instrumentation.set_on_retry_hooks([*hooks, tell])
-    try:
-        yield tried
-    finally:
-        stamina.instrumentation.set_on_retry_hooks(hooks)
 
 
 async def test_a_start_without_a_kafka_is_tried_for_no_longer_than_its_patience() -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from libs import stage, tracing
-from libs.errors import Rejected, Unavailable
+from libs.errors import Rejected
 from libs.events import DecoratedBatch, DecoratedEvent, Origin, decode, encode
 from libs.kafka import Partition, Record
 from services.sink import store
@@ -128,12 +128,6 @@ async def test_a_row_that_postgresql_refuses_is_rejected_and_the_store_lives_on(
         await write(events, Incoming(made.requests, bad_rows))
 
     assert (await write(events, made)).conflicts == {}
-
-
-async def test_a_store_that_is_not_there_is_unavailable() -> None:
-    with pytest.raises(Unavailable):
-        async with store.opened("postgresql://nobody@127.0.0.1:1/none", "test"):
-            pass
 
 
 async def work(events: Store, spans: Emitted, *records: Record) -> None:

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 
 from services.topology import PIPELINE
-from tests.collector import Collector
+from tests.collector import Call, Collector, Received, received
 from tests.e2e.test_load import BATCH, RATE, UNDER_LOAD_S, assert_whole, end, load
 from tests.stack import COMMAND_LIMIT_S, Stack, eventually, free_port_base, run_ttg, running
 from tests.waterfalls import WATERFALL
@@ -34,6 +34,8 @@ STAGES = [*(hop.stage for hop in PIPELINE), "glass"]
 UP_AGAIN_S = 60.0
 # Longer than a dependency may be silent, a health check after it, and a list without a broker.
 NOTICED_S = 40.0
+# A stage exports twice a second, and its first connection takes what a busy engine lets it.
+EXPORTED_S = 30.0
 
 composed = pytest.mark.skipif(
     os.environ.get("MODE") != "compose" or not (engine.answers() and engine.composes()),
@@ -207,8 +209,35 @@ def receiving() -> Iterator[tuple[str, Collector]]:
         server.stop(grace=None).wait()
 
 
-def span_names_of(collector: Collector, trace_id: bytes) -> Counter[str]:
-    return Counter(one.span.name for one in collector.spans if one.span.trace_id == trace_id)
+def until_whole(collector: Collector, trace_id: bytes) -> list[Call]:
+    """Wait for the waterfall of one trace, whatever else comes; gives the exports it is in."""
+    try:
+        eventually(lambda: is_whole(spans_of(collector.calls, trace_id)), EXPORTED_S)
+    except AssertionError as error:
+        raise AssertionError(f"no whole {trace_id.hex()} among\n{told(collector)}") from error
+    return [call for call in collector.calls if spans_of([call], trace_id)]
+
+
+def spans_of(calls: Sequence[Call], trace_id: bytes) -> list[Received]:
+    spans = [span for call in calls for span in received(call.request)]
+    return [one for one in spans if one.span.trace_id == trace_id]
+
+
+def is_whole(spans: Sequence[Received]) -> bool:
+    known = {one.span.span_id for one in spans}
+    parents = {one.span.parent_span_id for one in spans if one.span.parent_span_id}
+    return Counter(one.span.name for one in spans) == WATERFALL and parents <= known
+
+
+def told(collector: Collector) -> str:
+    """All that a collector has: of each trace whose spans, and which."""
+    traces: dict[str, Counter[str]] = defaultdict(Counter)
+    for call in collector.calls:
+        key = call.metadata.get("api-key", "no key")
+        for one in received(call.request):
+            whose = f"{one.resource.get('service.instance.id')} ({key})"
+            traces[one.span.trace_id.hex()][f"{whose} {one.span.name!r}"] += 1
+    return "\n".join(f"{trace_id}: {dict(spans)}" for trace_id, spans in traces.items())
 
 
 @composed
@@ -234,12 +263,11 @@ def test_two_variables_take_the_spans_elsewhere_and_a_path_brings_other_entities
     ):
         sent = other.post(event)
         (stored,) = eventually(lambda: other.events(f"event_id={event_id}"))
-        trace_id = bytes.fromhex(sent.body["trace_id"])
-        eventually(lambda: span_names_of(collector, trace_id) == WATERFALL)
+        calls = until_whole(collector, bytes.fromhex(sent.body["trace_id"]))
         running_here = containers(project(other))
 
     assert stored["owner"] == "edda"
-    assert {call.metadata["api-key"] for call in collector.calls} == {"0123"}
+    assert {call.metadata.get("api-key") for call in calls} == {"0123"}, told(collector)
     assert "jaeger" not in running_here
 
 

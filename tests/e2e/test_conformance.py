@@ -26,11 +26,16 @@ from tests.conformance import (
 )
 from tests.conventions import CONVENTIONS, MEASURES, RECORDS
 from tests.door import second_door
+from tests.modes import native_only
 from tests.neighbours import by_librdkafka
 from tests.stack import Answer, Stack, eventually, running
 from tests.waterfalls import WATERFALL
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(1_900),
+    native_only("Its collector is on the loopback interface, which is another one in a container."),
+]
 
 EVENT = {"name": "probe", "value": 1}
 BAD = {"name": "probe", "value": 1e308, "unit": "TB"}

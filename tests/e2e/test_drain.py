@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from libs.kafka.admin import admin
 from libs.stage import watchdog
 from services.topology import PARTITIONS, PIPELINE, TOPICS
+from tests.modes import native_only
 from tests.replica import (
     BLOCK_LOOP,
     DRAIN_LIMIT_S,
@@ -260,6 +261,7 @@ def assert_waits(one: Replica, what: str) -> None:
     assert one.says("/live")["status"] == "live"
 
 
+@native_only("Native mode's supervisor stops and starts what is away.")
 @pytest.mark.parametrize(
     ("process", "name", "waiting"),
     [
@@ -351,6 +353,7 @@ def test_all_stages_are_restarted_one_by_one_under_load(stack: Stack) -> None:
     assert all(0 < took_s <= REBALANCE_LIMIT_S for took_s in longest_s.values()), longest_s
 
 
+@native_only("The supervisor that is killed is native mode's.")
 def test_nothing_outlives_a_supervisor_that_is_killed(stack: Stack) -> None:
     """D6: every process of the stack is on the leash, and drains."""
     event_id = stored(stack)

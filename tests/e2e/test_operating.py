@@ -10,6 +10,7 @@ import pytest
 
 from libs.tracing import names
 from services.topology import PIPELINE, TOPICS
+from tests.modes import native_only
 from tests.stack import Stack, eventually, members, run_ttg
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
@@ -93,6 +94,7 @@ def test_down_leaves_no_process_and_up_finds_the_data_again(stack: Stack) -> Non
     stored(stack)
 
 
+@native_only("The supervisor that is killed is native mode's.")
 def test_up_repairs_a_stack_whose_supervisor_was_killed(stack: Stack) -> None:
     event_id = stored(stack)
     for process in members(stack.state_dir):

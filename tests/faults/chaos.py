@@ -123,7 +123,7 @@ def main(words: list[str]) -> int:
     seeds = [int(seed) for seed in given.seed.split(",")]
     folder = Path(tempfile.mkdtemp(prefix="ttg-chaos-"))
     ended_by_signal()
-    with running(folder / "state") as stack:
+    with running(folder / "state", MODE="native") as stack:
         results = [run(stack, seed, given.duration, folder) for seed in seeds]
         is_green = all(result.is_green for result in results)
         if not is_green:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from libs.clock import now_us
 from services.topology import PIPELINE
 from tests.faults.record import Record, Sample
 from tests.stack import Stack, environment, eventually
@@ -165,7 +166,7 @@ class Watch:
             found = psutil.Process(process.pid)
             self._record.samples.append(
                 Sample(
-                    at_us=time.time_ns() // 1000,
+                    at_us=now_us(),
                     process=f"{process.stage}-{process.replica}",
                     pid=found.pid,
                     rss_bytes=found.memory_info().rss,

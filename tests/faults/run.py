@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
     ended_by_signal()
     results = [said(mechanism.play(row, folder)) for row in wanted if isinstance(row, Mechanism)]
     if on_stack := [row for row in wanted if isinstance(row, Row)]:
-        with running(folder / "state") as stack:
+        with running(folder / "state", MODE="native") as stack:
             results += play_all(stack, on_stack, folder)
             if not all(result.is_green for result in results):
                 shutil.copytree(folder / "state" / "logs", folder / "logs")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from libs.clock import now_us
 from tests.faults.load import Load, Offer
 from tests.faults.processes import Processes, Watch
 from tests.faults.record import Fault, Limits, Record
@@ -35,11 +36,11 @@ class Scene:
     @contextmanager
     def fault(self, what: str) -> Iterator[Fault]:
         """Note a fault; it is cleared when the block ends, or at once if it cannot last."""
-        fault = Fault(what=what, at_us=_now_us(), cleared_us=0)
+        fault = Fault(what=what, at_us=now_us(), cleared_us=0)
         try:
             yield fault
         finally:
-            fault.cleared_us = fault.cleared_us or _now_us()
+            fault.cleared_us = fault.cleared_us or now_us()
             self.record.faults.append(fault)
 
     def moment(self, what: str, deed: Callable[[], str]) -> None:
@@ -166,7 +167,3 @@ def check(stack: Stack, ledger: Path, *words: str, database: str = "") -> dict[s
     )  # fmt: skip
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -10,9 +10,14 @@ import pytest
 from tests.faults import chaos, report
 from tests.faults.rows import ROWS
 from tests.faults.scene import Row, play
+from tests.modes import native_only
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(1_900),
+    native_only("Faults are injected by native mode's supervisor."),
+]
 
 SEED = 5
 CHAOS_S = 60.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from libs import kafka, tracing
+from libs.clock import now_us
 from libs.errors import Rejected
 from libs.events import Origin, RawBatch, encode
 from libs.kafka import Ack, Headers, KafkaSettings, Outgoing, Producer
@@ -42,7 +42,7 @@ class Resent:
     refused: list[tuple[Letter, str]] = field(default_factory=list[tuple[Letter, str]])
 
 
-def prepare(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
+def prepare(letter: Letter, handed_us: int, policy: tracing.Policy) -> Prepared:
     """Make the record. Raises `Rejected` if only the beginning of the value was kept."""
     if letter.whole_bytes:
         raise Rejected(
@@ -50,20 +50,20 @@ def prepare(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
             f" kept; the whole may still be in {letter.topic}, at its offset"
         )
     if letter.batch is None:
-        return _prepare_unread(letter, now_us, policy)
+        return _prepare_unread(letter, handed_us, policy)
     origins = letter.batch.origins
-    replays = [tracing.begin_replay(o.traceparent, o.tracestate, now_us) for o in origins]
+    replays = [tracing.begin_replay(o.traceparent, o.tracestate, handed_us) for o in origins]
     again = [_again(origin, one) for origin, one in zip(origins, replays, strict=True)]
     batch = msgspec.structs.replace(_timed(letter.batch), origins=again)
-    headers = tracing.write_headers(again, tracing.Trail().then(_stop(now_us)), policy)
+    headers = tracing.write_headers(again, tracing.Trail().then(_stop(handed_us)), policy)
     record = Outgoing(letter.topic, letter.partition, encode(batch), headers, letter.key)
     return Prepared(letter, record, replays)
 
 
-def _prepare_unread(letter: Letter, now_us: int, policy: tracing.Policy) -> Prepared:
+def _prepare_unread(letter: Letter, handed_us: int, policy: tracing.Policy) -> Prepared:
     """Send the value as it is, in a trace that begins here; its own headers go with it."""
     died = letter.carried
-    replay = tracing.begin_replay(died.traceparent, died.tracestate, now_us, has_root=False)
+    replay = tracing.begin_replay(died.traceparent, died.tracestate, handed_us, has_root=False)
     others = [pair for pair in letter.headers if not _is_ours(pair[0])]
     headers: Headers = [
         (names.TRACEPARENT, replay.traceparent.encode()),
@@ -109,7 +109,7 @@ async def send(
 async def _send(
     letter: Letter, producer: Producer, emitter: tracing.Emitter, resent: Resent
 ) -> None:
-    handed_us = time.time_ns() // 1000
+    handed_us = now_us()
     try:
         prepared = prepare(letter, handed_us, emitter.policy)
         begun = prepared.replays[0]
@@ -163,10 +163,10 @@ def _timed(batch: AnyBatch) -> AnyBatch:
     return msgspec.structs.replace(batch, events=events)
 
 
-def _stop(now_us: int) -> tracing.Stop:
+def _stop(handed_us: int) -> tracing.Stop:
     """Begin a trail here, as the door does."""
     return tracing.Stop(
-        names.OPERATOR_SERVICE, 0, tracing.host_id(), "", now_us, now_us, now_us, now_us
+        names.OPERATOR_SERVICE, 0, tracing.host_id(), "", handed_us, handed_us, handed_us, handed_us
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 import msgspec
 
+from libs.clock import now_us
 from tools.load.plan import Plan
 
 # `rejected`: refused each time it was sent, so nothing of it was kept. `unknown`: no clear answer
@@ -129,8 +129,3 @@ class Ledger:
     def _write(self, line: msgspec.Struct) -> None:
         assert self._file is not None
         self._file.write(_encoder.encode(line) + b"\n")
-
-
-def now_us() -> int:
-    """Return the time as the ledger writes it."""
-    return time.time_ns() // 1000

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from hdrh.histogram import HdrHistogram
 
+from libs.clock import now_us
 from libs.errors import Unavailable
 from tools.load.client import Answer, Client
-from tools.load.ledger import Answered, Fate, Ledger, now_us
+from tools.load.ledger import Answered, Fate, Ledger
 from tools.load.plan import Plan
 
 # Past these the sender waits; what is sent late counts as late, from the time it was due.

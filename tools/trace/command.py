@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
+from libs.clock import now_us
 from tools.env import load
 from tools.errors import OperatorError
 from tools.progress import Step
@@ -128,7 +129,7 @@ def _judge(path: Path, among: int, *, as_json: bool) -> int:
 
 def _recent(among: int) -> list[jaeger.Trace]:
     """Get the newest traces that had ended when this was asked."""
-    jaeger_url, now_us = load().jaeger_url, time.time_ns() // 1_000
+    jaeger_url, asked_us = load().jaeger_url, now_us()
     with Step("Reading traces") as step:
         # By then the stages have exported what they had.
         time.sleep(jaeger.QUIET_S)
@@ -136,7 +137,7 @@ def _recent(among: int) -> list[jaeger.Trace]:
         def ask(start_us: int, end_us: int, limit: int) -> list[jaeger.Trace]:
             return jaeger.between(jaeger_url, start_us, end_us, limit)
 
-        return recent(ask, now_us, among, step.update)
+        return recent(ask, asked_us, among, step.update)
 
 
 def _console() -> Console:

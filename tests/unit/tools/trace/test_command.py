@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from libs.clock import now_us
 from tests.unit.tools.trace.waterfalls import waterfall, without
 from tools.errors import OperatorError
 from tools.trace import command, jaeger
@@ -34,7 +34,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[Trace]:
 
 
 def a_minute_ago(trace_id: str) -> Trace:
-    return waterfall(trace_id, start_us=time.time_ns() // 1_000 - 60_000_000)
+    return waterfall(trace_id, start_us=now_us() - 60_000_000)
 
 
 def a_dozen() -> list[Trace]:
