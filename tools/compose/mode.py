@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tools import ready
 from tools.compose import containers, engine, layout
+from tools.compose.command import Command
 from tools.env import StackEnv
 from tools.errors import OperatorError
 from tools.native import checks, secret, stack
@@ -29,6 +31,11 @@ _BUILD = (
 )
 _TAIL_LINES = 15
 _LOGS = "See `make ps` and `make logs`."
+# The broker, the topics and the stages, one after the other, each as long as its health check lets
+# it be starting; and for some engines each container is a copy of its image.
+_START_LIMIT_S = 600.0
+# A look is two questions to an engine that has much to do.
+_START_POLL_S = 0.5
 
 
 @dataclass(slots=True)
@@ -37,6 +44,8 @@ class ComposeMode:
 
     settings: Settings
     name: str = "compose"
+    # Before its first container is there.
+    _is_starting: bool = field(default=False, init=False)
 
     def check(self) -> None:
         engine.require()
@@ -44,7 +53,7 @@ class ComposeMode:
         checks.check_folder(self.settings.state, 0, "TTG_STATE_DIR")
 
     def is_up(self) -> bool:
-        return bool(containers.ids(self._project))
+        return self._is_starting or bool(containers.ids(self._project))
 
     def prepare(self, shell: Mapping[str, str]) -> StackEnv:
         key, _ = secret.of(self.settings.secrets, "api-key")
@@ -53,18 +62,28 @@ class ComposeMode:
         layout.lay_down(self.settings, password, reached, shell)
         # First, because Compose would try to pull it for every stage that does not build it.
         with Step("Building the image of the stages") as step:
-            self._compose(_BUILD, "build")(step.update)
+            self._compose(_BUILD, "build", on_line=step.update)
         with Step("Fetching images") as step:
             pull = ("pull", "--policy", "missing", "--ignore-buildable")
-            self._compose(_PULL, *pull)(step.update)
+            self._compose(_PULL, *pull, on_line=step.update)
         return reached
 
     def start(self, reached: StackEnv, shell: Mapping[str, str]) -> None:
-        try:
-            with Step("Starting containers") as step:
-                self._compose(_LOGS, "up", "--detach", "--no-build")(step.update)
-        except OperatorError as error:
-            raise OperatorError(self._why(error)) from error
+        # It waits without a limit for what a container needs, also if that ends again and again.
+        with self._command("up", "--detach", "--no-build") as up:
+            self._is_starting = True
+            try:
+                ready.wait(
+                    self,
+                    "Starting containers",
+                    limit_s=_START_LIMIT_S,
+                    poll_s=_START_POLL_S,
+                    is_over=lambda _: up.has_ended(),
+                )
+            finally:
+                self._is_starting = False
+        if up.code:
+            raise OperatorError(self._why(_failed(up, _LOGS)))
 
     def processes(self) -> list[Process]:
         found = containers.inspected(containers.ids(self._project))
@@ -80,7 +99,7 @@ class ComposeMode:
 
     def scale(self, stage: str, replicas: int) -> None:
         wanted = ("--no-deps", "--no-recreate", "--no-build", "--scale", f"{stage}={replicas}")
-        self._compose(_LOGS, "up", "--detach", *wanted, stage)()
+        self._compose(_LOGS, "up", "--detach", *wanted, stage)
 
     def tail(self, process: Process | None, lines: int) -> str:
         if process is None:
@@ -104,15 +123,15 @@ class ComposeMode:
         engine.require()
         was_up = self.is_up()
         with Step("Stopping") if was_up else nullcontext():
-            self._compose(_LOGS, "down", "--remove-orphans")()
+            self._compose(_LOGS, "down", "--remove-orphans")
         return was_up
 
     def forget(self) -> None:
         if layout.variables(self.settings).is_file():
             engine.require()
-            self._compose(_LOGS, "down", "--remove-orphans", "--volumes")()
+            self._compose(_LOGS, "down", "--remove-orphans", "--volumes")
 
-    def _why(self, error: OperatorError) -> str:
+    def _why(self, failure: str) -> str:
         """Say which container did not start, and how its log ends, as long as it is there."""
         for one in sorted(self.processes(), key=order):
             if not one.is_ready and one.state != "pending":
@@ -120,7 +139,7 @@ class ComposeMode:
                     f"{one.name} is {one.state} (exit code {one.exit_code}). Its log ends:\n"
                     + self.tail(one, _TAIL_LINES)
                 )
-        return str(error)
+        return failure
 
     @property
     def _project(self) -> str:
@@ -130,8 +149,20 @@ class ComposeMode:
         variables = str(layout.variables(self.settings))
         return ["docker", "compose", "--env-file", variables, "--progress", "plain", *words]
 
-    def _compose(self, remedy: str, *words: str) -> Run:
+    def _compose(
+        self, remedy: str, *words: str, on_line: Callable[[str], None] | None = None
+    ) -> None:
+        with self._command(*words, on_line=on_line) as running:
+            running.wait()
+        if running.code:
+            raise OperatorError(_failed(running, remedy))
+
+    def _command(self, *words: str, on_line: Callable[[str], None] | None = None) -> Command:
         # The file says which project this is, whatever the shell's own says.
         held = {name for name in os.environ if name.startswith(("COMPOSE_", "TTG_"))}
         environ = {name: text for name, text in os.environ.items() if name not in held}
-        return Run(self._words(*words), remedy=remedy, environ=environ)
+        return Command(self._words(*words), environ, on_line)
+
+
+def _failed(command: Command, remedy: str) -> str:
+    return f"`docker compose` failed with code {command.code}. {remedy}\n{command.said}"

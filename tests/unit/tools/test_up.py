@@ -11,38 +11,14 @@ from tools.down import down
 from tools.errors import OperatorError
 from tools.native import settings as native_settings, stack
 from tools.native.settings import Settings
-from tools.process import Process
 from tools.settings_file import StageSettingsFile
-from tools.up import SETTINGS_FILE, alone, hopeless, refuse_other_ports, refuse_other_settings
+from tools.up import SETTINGS_FILE, alone, refuse_other_ports, refuse_other_settings
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("TTG_STATE_DIR", str(tmp_path / "state"))
     return native_settings.current()
-
-
-def process(name: str, status: str = "Running", **said: int | bool) -> Process:
-    usual = {"is_healthy": True, "restarts": 0, "exit_code": 0, **said}
-    return Process(name=name, stage=name, replica=0, status=status, pid=1, **usual)
-
-
-def test_a_process_that_is_ready_may_have_been_restarted_often() -> None:
-    assert hopeless([process("sink", restarts=9)], {"sink": 9}) is None
-    assert hopeless([process("sink", restarts=9)], {"sink": 0}) is None
-
-
-def test_only_restarts_of_this_wait_count() -> None:
-    starting = process("sink", is_healthy=False, restarts=9)
-
-    assert hopeless([process("kafka"), starting], {"kafka": 0, "sink": 8}) is None
-    assert hopeless([process("kafka"), starting], {"kafka": 0, "sink": 5}) is starting
-
-
-def test_a_process_that_ended_for_good_is_not_waited_for() -> None:
-    failed = process("topics", status="Completed", exit_code=1)
-
-    assert hopeless([failed], {"topics": 0}) is failed
 
 
 def test_a_new_folder_and_an_empty_one_become_a_stack(settings: Settings) -> None:
