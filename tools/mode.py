@@ -29,7 +29,10 @@ class Mode(Protocol):
         ...
 
     def is_up(self) -> bool:
-        """Tell whether the stack was started and not stopped, whatever has failed since."""
+        """Tell whether the stack was started and not stopped, whatever has failed since.
+
+        Raises `OperatorError` if nobody can say: what may be up is not started over.
+        """
         ...
 
     def prepare(self, shell: Mapping[str, str]) -> StackEnv:

@@ -84,10 +84,18 @@ def _listed(stack: Stack) -> list[Process]:
         return []
 
 
+def _lives(stack: Stack) -> bool:
+    try:
+        return stack.is_up()
+    except OperatorError:
+        # Who cannot say now may say it later; the clock ends the wait.
+        return True
+
+
 def _refuse_failed(
     stack: Stack, processes: Sequence[Process], restarts_before: Mapping[str, int]
 ) -> None:
-    if not stack.is_up():
+    if not _lives(stack):
         raise OperatorError("The supervisor ended by itself:\n" + stack.tail(None, _TAIL_LINES))
     found = hopeless(processes, restarts_before)
     if found is not None:
@@ -99,7 +107,7 @@ def _refuse_failed(
 
 def _late(stack: Stack, processes: Sequence[Process], limit_s: float) -> OperatorError:
     process = next((one for one in processes if not one.is_ready), None)
-    name = process.name if process else "The supervisor"
+    name = process.name if process else "The stack"
     return OperatorError(
         f"{name} is not ready after {limit_s:.0f} s. Its log ends:\n"
         + stack.tail(process, _TAIL_LINES)

@@ -10,7 +10,10 @@ from tools.native.commands import version_in
 
 # The first that takes the lines of an env file as they are (`format: raw`).
 COMPOSE_MIN = (2, 30)
+# To tell whether it is there at all.
 _PATIENCE_S = 10.0
+# For an answer of one that is there and may have much to do.
+_ANSWER_LIMIT_S = 20.0
 
 
 @cache
@@ -39,6 +42,43 @@ def require() -> None:
         )
 
 
+def ask(*words: str, limit_s: float = _ANSWER_LIMIT_S) -> subprocess.CompletedProcess[str]:
+    """Run `docker`, its two outputs apart. Raises `OperatorError` if it does not run or end."""
+    try:
+        return subprocess.run(  # noqa: S603
+            ["docker", *words],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OperatorError(
+            f"The container engine has not answered `docker {words[0]}` within {limit_s:.0f} s; "
+            "it may have too much to do: try again, or see what `docker info` says."
+        ) from error
+    except OSError as error:
+        raise OperatorError(
+            f"`docker` does not run ({error}); install it, or use MODE=native, which needs none."
+        ) from error
+
+
+def told(*words: str) -> str:
+    """Return what `docker` prints. Raises `OperatorError` with what it complains of."""
+    asked = ask(*words)
+    if asked.returncode:
+        raise refused(words[0], asked.stderr)
+    return asked.stdout
+
+
+def refused(word: str, complaint: str) -> OperatorError:
+    """Return the error for a command of `docker` that has failed."""
+    return OperatorError(
+        f"The container engine does not answer `docker {word}` ({complaint.strip()}); see whether "
+        "it runs (`docker version`), start it, or name it in DOCKER_HOST."
+    )
+
+
 def _version() -> tuple[str, str]:
     """Return what the engine says its version is, and what the client complains of."""
     return _asked("version", "--format", "{{.Server.Version}}")
@@ -51,14 +91,8 @@ def _compose_version() -> tuple[int, ...]:
 def _asked(*words: str) -> tuple[str, str]:
     """Return the two outputs of `docker`; the first is empty if it fails or does not end."""
     try:
-        asked = subprocess.run(  # noqa: S603
-            ["docker", *words],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        asked = ask(*words, limit_s=_PATIENCE_S)
+    except OperatorError:
         return "", ""
     return ("" if asked.returncode else asked.stdout), asked.stderr
 

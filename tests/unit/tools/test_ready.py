@@ -23,10 +23,12 @@ class Listing:
     """Says one list after the other; the last for good. An error stands for nobody to ask."""
 
     lists: Sequence[list[Process] | OperatorError]
-    lives: bool = True
+    lives: bool | None = True
     asked: int = field(default=0, init=False)
 
     def is_up(self) -> bool:
+        if self.lives is None:
+            raise OperatorError("nobody says")
         return self.lives
 
     def processes(self) -> list[Process]:
@@ -94,3 +96,9 @@ def test_one_that_does_not_become_ready_is_told_at_the_limit() -> None:
 def test_what_has_ended_is_not_waited_for() -> None:
     with pytest.raises(OperatorError, match="ended by itself"):
         wait(Listing([[]], lives=False))
+
+
+def test_who_cannot_be_asked_is_asked_again() -> None:
+    wait(Listing([OperatorError("too much to do"), [process("sink")]], lives=None))
+    with pytest.raises(OperatorError, match="The stack is not ready after 0 s"):
+        wait(Listing([OperatorError("too much to do")], lives=None), 0.02)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tools.compose import mode as compose_mode
+from tools import mode as modes, up
+from tools.compose import engine, mode as compose_mode
 from tools.compose.mode import ComposeMode
 from tools.errors import OperatorError
 from tools.native import stack
@@ -28,10 +30,17 @@ CRASHES = {
 
 
 @pytest.fixture
-def mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ComposeMode:
+def mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ComposeMode]:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(compose_mode, "_START_POLL_S", 0.01)
-    return ComposeMode(Settings(tmp_path / "state", tmp_path / "cache"))
+    forget()
+    yield ComposeMode(Settings(tmp_path / "state", tmp_path / "cache"))
+    forget()
+
+
+def forget() -> None:
+    engine.answers.cache_clear()
+    engine.composes.cache_clear()
 
 
 def docker(folder: Path, **cases: str) -> None:
@@ -72,3 +81,62 @@ def test_a_start_without_a_container_yet_is_waited_for(mode: ComposeMode, tmp_pa
 
     start(mode)
     assert not mode.is_up()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            "echo 0123abcd; echo no such host >&2; exit 1",
+            r"does not answer `docker ps` \(no such h",
+        ),
+        ("exec sleep 60", "has not answered `docker ps` within 0 s"),
+    ],
+)
+def test_an_engine_that_does_not_say_has_not_said_that_nothing_runs(
+    mode: ComposeMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
+) -> None:
+    docker(tmp_path, ps=answer)
+    if "sleep" in answer:
+        ask = engine.ask
+        monkeypatch.setattr(engine, "ask", lambda *words: ask(*words, limit_s=0.2))
+
+    with pytest.raises(OperatorError, match=said):
+        mode.is_up()
+    with pytest.raises(OperatorError, match=said):
+        mode.processes()
+
+
+def test_what_the_client_warns_of_is_no_container(mode: ComposeMode, tmp_path: Path) -> None:
+    docker(tmp_path, ps="echo warning: 4711 >&2")
+
+    assert not mode.is_up()
+
+
+def test_one_that_goes_away_between_two_questions_is_no_failure(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    (tmp_path / "entry").write_text(json.dumps([CRASHES]))
+    gone = "echo 'Error: No such object: 4712' >&2; exit 1"
+    docker(tmp_path, ps="echo 4711 4712", inspect=f"cat entry; {gone}")
+
+    assert [one.stage for one in mode.processes()] == ["kafka"]
+
+    docker(tmp_path, ps="echo 4711", inspect="echo []; echo 'no such host' >&2; exit 1")
+    with pytest.raises(OperatorError, match=r"does not answer `docker inspect` \(no such host"):
+        mode.processes()
+
+
+def test_the_stack_is_not_started_over_while_the_engine_does_not_say(
+    mode: ComposeMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(tmp_path, version="echo 28.0.1", compose="echo 2.40.3; echo $* >>ran", ps="exit 1")
+    monkeypatch.setenv("TTG_STATE_DIR", str(mode.settings.state))
+    monkeypatch.setattr(up, "_interrupt_on_signals", lambda: None)
+    stack.claim(mode.settings)
+    modes.record(mode.settings, mode)
+    mode.settings.env_file.touch()
+
+    with pytest.raises(OperatorError, match="does not answer `docker ps`"):
+        up.up()
+    assert not (tmp_path / "ran").exists()
