@@ -27,6 +27,7 @@ from tests.e2e.test_load import BATCH, RATE, UNDER_LOAD_S, assert_whole, end, lo
 from tests.stack import COMMAND_LIMIT_S, Stack, eventually, free_port_base, run_ttg, running
 from tests.waterfalls import WATERFALL
 from tools.compose import engine, layout
+from tools.native.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
@@ -315,6 +316,24 @@ def projects() -> set[str]:
     """The stacks that have a container, running or not."""
     names = docker("ps", "--all", "--format", "{{.Names}}")
     return {name.rsplit("-", 2)[0] for name in names.split()}
+
+
+@composed
+def test_data_of_a_folder_that_was_removed_by_hand_is_refused_and_can_be_cleaned(
+    stack: Stack,
+) -> None:
+    other = stack.state_dir.parent / "removed"
+    name = layout.project(Settings(other, other))
+    labels = [f"com.docker.compose.{part}" for part in (f"project={name}", "volume=postgres")]
+    words = [word for label in labels for word in ("--label", label)]
+    docker("volume", "create", *words, f"{name}_postgres")
+
+    up = run_ttg(other, free_port_base(), "up")
+    assert up.returncode == 1
+    assert f"{name}_postgres, whose password went with the folder" in up.stderr
+    assert "Traceback" not in up.stderr
+    run_ttg(other, stack.port_base, "clean")
+    assert name not in docker("volume", "ls", "--format", "{{.Name}}")
 
 
 @composed

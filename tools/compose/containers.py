@@ -29,6 +29,12 @@ def ids(project: str) -> list[str]:
     return engine.told("ps", "--all", "--quiet", *words).split()
 
 
+def volumes(project: str) -> list[str]:
+    """Return the names of the volumes of the project. Raises `OperatorError` as `ids` does."""
+    label = f"label={_LABEL}.project={project}"
+    return sorted(engine.told("volume", "ls", "--quiet", "--filter", label).split())
+
+
 def inspected(found: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the engine says of containers, by id or name.
 

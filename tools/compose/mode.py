@@ -49,11 +49,16 @@ class ComposeMode:
 
     def check(self) -> None:
         engine.require()
+        self._refuse_foreign_data()
         checks.check_ports(self.settings, layout.PUBLISHED)
         checks.check_folder(self.settings.state, 0, "TTG_STATE_DIR")
 
     def is_up(self) -> bool:
         return self._is_starting or bool(containers.ids(self._project))
+
+    def is_left(self) -> bool:
+        """Tell whether the engine has containers of this stack, whatever the state folder says."""
+        return engine.answers() and self.is_up()
 
     def prepare(self, shell: Mapping[str, str]) -> StackEnv:
         key, _ = secret.of(self.settings.secrets, "api-key")
@@ -127,9 +132,23 @@ class ComposeMode:
         return was_up
 
     def forget(self) -> None:
-        if layout.variables(self.settings).is_file():
+        # Also what an earlier stack of this folder has left, if the folder was removed by hand.
+        is_known = layout.variables(self.settings).is_file()
+        if is_known or (engine.answers() and containers.volumes(self._project)):
             engine.require()
             self._compose(_LOGS, "down", "--remove-orphans", "--volumes")
+
+    def _refuse_foreign_data(self) -> None:
+        """Refuse the data of an earlier stack: it has a password that nobody knows any more."""
+        if layout.variables(self.settings).is_file():
+            return
+        found = containers.volumes(self._project)
+        if found:
+            raise OperatorError(
+                f"The engine has data of an earlier stack of {self.settings.state} in "
+                f"{', '.join(found)}, whose password went with the folder; `make clean` removes "
+                "the data, or set TTG_STATE_DIR to another folder."
+            )
 
     def _why(self, failure: str) -> str:
         """Say which container did not start, and how its log ends, as long as it is there."""
@@ -146,8 +165,10 @@ class ComposeMode:
         return layout.project(self.settings)
 
     def _words(self, *words: str) -> list[str]:
-        variables = str(layout.variables(self.settings))
-        return ["docker", "compose", "--env-file", variables, "--progress", "plain", *words]
+        variables = layout.variables(self.settings)
+        # Without the file the engine's own labels still say what belongs to the project.
+        named = ("--env-file", str(variables)) if variables.is_file() else ("-p", self._project)
+        return ["docker", "compose", *named, "--progress", "plain", *words]
 
     def _compose(
         self, remedy: str, *words: str, on_line: Callable[[str], None] | None = None

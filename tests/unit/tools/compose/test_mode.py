@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tools import mode as modes, up
-from tools.compose import engine, mode as compose_mode
+from tools.compose import engine, layout, mode as compose_mode
 from tools.compose.mode import ComposeMode
 from tools.errors import OperatorError
-from tools.native import stack
+from tools.native import checks, stack
+from tools.native.mode import NativeMode
 from tools.native.settings import Settings
 
 CRASHES = {
@@ -140,3 +141,62 @@ def test_the_stack_is_not_started_over_while_the_engine_does_not_say(
     with pytest.raises(OperatorError, match="does not answer `docker ps`"):
         up.up()
     assert not (tmp_path / "ran").exists()
+
+
+def test_data_whose_password_is_gone_is_refused_with_what_to_do(
+    mode: ComposeMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "check_ports", lambda *_: None)
+    project = layout.project(mode.settings)
+    asked = f'[ "$5" = label=com.docker.compose.project={project} ] && echo a_postgres a_kafka'
+    docker(tmp_path, version="echo 28.0.1", compose="echo 2.40.3", volume=asked)
+
+    with pytest.raises(
+        OperatorError, match=r"in a_kafka, a_postgres, whose password.*`make clean`"
+    ):
+        mode.check()
+
+    # Of this stack, as long as the folder with its password is there.
+    mode.settings.config.mkdir(parents=True)
+    layout.variables(mode.settings).touch()
+    mode.check()
+
+
+def test_clean_removes_what_an_earlier_stack_of_the_folder_has_left(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    compose = "echo $* >ran; echo 2.40.3"
+    docker(tmp_path, version="echo 28.0.1", compose=compose, volume="echo a_kafka")
+
+    mode.forget()
+    ran = (tmp_path / "ran").read_text().split()
+    assert ran[:3] == ["compose", "-p", layout.project(mode.settings)]
+    assert ran[-3:] == ["down", "--remove-orphans", "--volumes"]
+
+
+def test_clean_asks_no_engine_for_a_stack_that_never_was_in_one(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    docker(tmp_path, version="echo 28.0.1", compose="echo $* >ran", volume=":")
+    mode.forget()
+    docker(tmp_path, version="exit 1", compose="echo $* >ran")
+    mode.forget()
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_containers_that_outlived_the_state_folder_are_taken_down(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    docker(tmp_path, version="echo 28.0.1", ps="echo 4711")
+    mode.settings.state.mkdir()
+
+    assert [one.name for one in modes.left(mode.settings)] == ["compose", "native"]
+
+    docker(tmp_path, version="echo 28.0.1", ps=":")
+    assert [one.name for one in modes.left(mode.settings)] == ["native"]
+
+    # Who has a native stack up is not asked for an engine.
+    docker(tmp_path, version="echo 28.0.1", ps="exit 1")
+    modes.record(mode.settings, NativeMode(mode.settings))
+    assert [one.name for one in modes.left(mode.settings)] == ["native"]
