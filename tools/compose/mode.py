@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from tools import ready
-from tools.compose import containers, engine, layout
+from tools.compose import containers, engine, layout, ports
 from tools.compose.command import Command
 from tools.env import StackEnv
 from tools.errors import OperatorError
@@ -30,6 +30,8 @@ _BUILD = (
     "can be reached, or use MODE=native. If there was no space, make room on the engine's disk."
 )
 _TAIL_LINES = 15
+_NOT_YET = {"pending", "starting"}
+_TAKEN_DOWN = "What it had started is taken down again. It said last:"
 _LOGS = "See `make ps` and `make logs`."
 # The broker, the topics and the stages, one after the other, each as long as its health check lets
 # it be starting; and for some engines each container is a copy of its image.
@@ -88,7 +90,7 @@ class ComposeMode:
             finally:
                 self._is_starting = False
         if up.code:
-            raise OperatorError(self._why(_failed(up, _LOGS)))
+            raise OperatorError(self._why(_failed(up, _TAKEN_DOWN), up.said))
 
     def processes(self) -> list[Process]:
         found = containers.inspected(containers.ids(self._project))
@@ -150,15 +152,28 @@ class ComposeMode:
                 "the data, or set TTG_STATE_DIR to another folder."
             )
 
-    def _why(self, failure: str) -> str:
-        """Say which container did not start, and how its log ends, as long as it is there."""
-        for one in sorted(self.processes(), key=order):
-            if not one.is_ready and one.state != "pending":
-                return (
-                    f"{one.name} is {one.state} (exit code {one.exit_code}). Its log ends:\n"
-                    + self.tail(one, _TAIL_LINES)
-                )
-        return failure
+    def _why(self, failure: str, said: str) -> str:
+        """Say what kept the stack from starting, and what the engine said of it."""
+        busy = ports.busy(self.settings, said)
+        if busy:
+            return f"{busy} The engine said:\n{said}"
+        return "\n".join(filter(None, (self._broken(), failure)))
+
+    def _broken(self) -> str:
+        """Say which container is ill and how its log ends; empty if none is."""
+        try:
+            found = sorted(self.processes(), key=order)
+        except OperatorError:
+            # Nothing was made, or the engine is away, which its own words say.
+            return ""
+        # One that is starting waits for others, or has only just been begun.
+        ill = [one for one in found if not one.is_ready and one.state not in _NOT_YET]
+        if not ill:
+            return ""
+        return (
+            f"{ill[0].name} is {ill[0].state} (exit code {ill[0].exit_code}). Its log ends:\n"
+            + self.tail(ill[0], _TAIL_LINES)
+        )
 
     @property
     def _project(self) -> str:

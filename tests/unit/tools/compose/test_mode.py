@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tools.native import checks, stack
 from tools.native.mode import NativeMode
 from tools.native.settings import Settings
 
-CRASHES = {
+CRASHES: dict[str, Any] = {
     "Name": "/ttg-0123abcd-kafka-1",
     "RestartCount": 0,
     "Config": {
@@ -200,3 +201,70 @@ def test_containers_that_outlived_the_state_folder_are_taken_down(
     docker(tmp_path, version="echo 28.0.1", ps="exit 1")
     modes.record(mode.settings, NativeMode(mode.settings))
     assert [one.name for one in modes.left(mode.settings)] == ["native"]
+
+
+def entry(folder: Path, service: str, **state: Any) -> None:
+    """Let the engine list one container."""
+    labels = {**CRASHES["Config"]["Labels"], "com.docker.compose.service": service}
+    one = {
+        **CRASHES,
+        "Name": f"/ttg-0123abcd-{service}-1",
+        "Config": {"Labels": labels},
+        "State": {**CRASHES["State"], **state},
+    }
+    (folder / "entry").write_text(json.dumps([one]))
+
+
+def failing(folder: Path, said: str) -> None:
+    docker(
+        folder,
+        compose=f"echo '{said}' >&2; exit 1",
+        ps="echo 4711",
+        inspect="cat entry",
+        logs="echo its own last words",
+    )
+
+
+def test_what_only_starts_is_not_blamed_for_what_the_engine_says(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    entry(tmp_path, "kafka", Status="running", Health={"Status": "starting"})
+    failing(tmp_path, "error while mounting volume: no such device")
+
+    with pytest.raises(OperatorError) as error:
+        start(mode)
+    assert "no such device" in str(error.value)
+    assert "kafka" not in str(error.value)
+
+
+def test_one_that_is_ill_is_named_beside_the_words_of_the_engine(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    entry(tmp_path, "jaeger", Status="running", Health={"Status": "unhealthy"})
+    failing(tmp_path, "dependency failed to start")
+
+    with pytest.raises(
+        OperatorError, match=r"jaeger-1 is not ready(.|\n)*own last(.|\n)*failed to"
+    ):
+        start(mode)
+
+
+def test_a_port_that_was_taken_meanwhile_is_named_with_the_remedy(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    entry(tmp_path, "kafka", Status="created")
+    failing(tmp_path, "Bind for 127.0.0.1:7400 failed: port is already allocated")
+
+    with pytest.raises(
+        OperatorError, match=r"holds port 7400 \(ingest\)(.|\n)*The engine said:\n +Bind"
+    ):
+        start(mode)
+
+
+def test_without_an_engine_its_last_words_are_what_is_told(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    docker(tmp_path, compose="echo connection reset; exit 1", ps="exit 1")
+
+    with pytest.raises(OperatorError, match=r"failed with code 1.*\n  connection reset"):
+        start(mode)
