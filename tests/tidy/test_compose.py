@@ -33,6 +33,7 @@ LISTENS = {
     "postgres": 5432,
 }
 PUBLISHED = re.compile(r"127\.0\.0\.1:\$\{TTG_PORT_([A-Z_]+)\}:(\d+)")
+OUR_OWN = "${TTG_NO_PROXY}"
 TOPIC = re.compile(r"\bevents\.[a-z.]+")
 
 Compose = dict[str, Any]
@@ -125,6 +126,8 @@ def wrong_limits(name: str, service: Compose) -> Iterator[str]:
         yield f"{name} is not asked how it is"
     if "HEALTH_PORT" not in service["environment"]:
         yield f"{name} does not say how it is"
+    if {service["environment"].get(kind) for kind in ("no_proxy", "NO_PROXY")} != {OUR_OWN}:
+        yield f"{name} may ask a proxy for the others"
 
 
 def test_the_compose_file_says_what_the_map_says() -> None:
@@ -183,6 +186,10 @@ def mute(services: Compose) -> None:
     del services["glass"]["environment"]["HEALTH_PORT"]
 
 
+def proxied(services: Compose) -> None:
+    del services["sink"]["environment"]["no_proxy"]
+
+
 def privileged(services: Compose) -> None:
     services["postgres"]["cap_drop"] = []
 
@@ -203,6 +210,7 @@ def privileged(services: Compose) -> None:
         (writable, "ingest may write to its image"),
         (not_asked, "decorate is not asked how it is"),
         (mute, "glass does not say how it is"),
+        (proxied, "sink may ask a proxy for the others"),
         (privileged, "postgres may gain privileges"),
     ],
 )
@@ -220,6 +228,16 @@ def test_both_modes_run_the_same_kafka_and_the_same_postgresql() -> None:
     assert images["kafka"] == f"apache/kafka:{kafka.VERSION}"
     assert wheel is not None
     assert images["postgres"] == f"postgres:{wheel[1]}"
+
+
+def test_who_is_asked_inside_the_network_is_not_behind_a_proxy() -> None:
+    services = read()["services"]
+    addresses = services["sink"]["environment"].values()
+    asked = {name for name in services if any(f"{name}:" in str(one) for one in addresses)}
+
+    # And whom a load from inside sends to, and a person asks.
+    assert asked == {"kafka", "postgres", "jaeger"}
+    assert asked | {"ingest", "glass", "127.0.0.1", "localhost"} == {*layout.INSIDE}
 
 
 def test_every_variable_of_the_files_is_written_by_up(tmp_path: Path) -> None:

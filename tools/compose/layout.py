@@ -30,6 +30,8 @@ FOR_STAGES = (
 _ENDPOINTS = tuple(
     f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS")
 )
+# Who is asked inside the network, by name, and by a container of itself.
+INSIDE = ("127.0.0.1", "localhost", "kafka", "postgres", "jaeger", "ingest", "glass")
 _ENTITIES = "DECORATE_ENTITIES"
 _SHARED = ("jaeger.yaml", "postgresql.conf")
 
@@ -64,6 +66,7 @@ def lay_down(
         "TTG_POSTGRES_PASSWORD": password,
         "TTG_API_KEYS": stack.api_keys(reached.api_key, shell),
         "TTG_OTLP_ENDPOINT": reached.otel_exporter_otlp_endpoint,
+        "TTG_NO_PROXY": _no_proxy(shell),
         **_entities(shell),
         **ports(settings),
     }
@@ -137,6 +140,12 @@ def _entities(shell: Mapping[str, str]) -> dict[str, str]:
 def _entities_file(shell: Mapping[str, str]) -> Path | None:
     named = shell.get(_ENTITIES, "")
     return Path(named).expanduser().resolve() if named and named != "table" else None
+
+
+def _no_proxy(shell: Mapping[str, str]) -> str:
+    # In place of the exceptions of the engine's configuration, so those of the shell go with them.
+    named = shell.get("no_proxy") or shell.get("NO_PROXY")
+    return ",".join(filter(None, (named, *INSIDE)))
 
 
 def _for_stages(shell: Mapping[str, str]) -> dict[str, str]:

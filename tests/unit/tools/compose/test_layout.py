@@ -137,3 +137,11 @@ def test_a_container_finds_the_stack_inside_its_network(settings: Settings) -> N
     assert inside.kafka_bootstrap_servers == "kafka:19092"
     assert inside.api_key == "key"
     assert "127.0.0.1" not in env.render(inside)
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_what_is_inside_the_network_is_not_behind_a_proxy(settings: Settings, name: str) -> None:
+    inside = "127.0.0.1,localhost,kafka,postgres,jaeger,ingest,glass"
+
+    assert lay_down(settings)["TTG_NO_PROXY"] == inside
+    assert lay_down(settings, **{name: "otlp.example"})["TTG_NO_PROXY"] == f"otlp.example,{inside}"
