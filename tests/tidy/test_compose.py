@@ -120,6 +120,8 @@ def wrong_limits(name: str, service: Compose) -> Iterator[str]:
         yield f"{name} is not looked after"
     if name not in STAGES:
         return
+    if service["image"] != "${TTG_IMAGE}":
+        yield f"{name} runs the image of another stack"
     if service.get("read_only") is not True:
         yield f"{name} may write to its image"
     if service.get("healthcheck", {}).get("test") != ["CMD", "healthy"]:
@@ -186,6 +188,10 @@ def mute(services: Compose) -> None:
     del services["glass"]["environment"]["HEALTH_PORT"]
 
 
+def shared(services: Compose) -> None:
+    services["glass"]["image"] = "time-to-glass:local"
+
+
 def proxied(services: Compose) -> None:
     del services["sink"]["environment"]["no_proxy"]
 
@@ -210,6 +216,7 @@ def privileged(services: Compose) -> None:
         (writable, "ingest may write to its image"),
         (not_asked, "decorate is not asked how it is"),
         (mute, "glass does not say how it is"),
+        (shared, "glass runs the image of another stack"),
         (proxied, "sink may ask a proxy for the others"),
         (privileged, "postgres may gain privileges"),
     ],

@@ -35,6 +35,13 @@ def volumes(project: str) -> list[str]:
     return sorted(engine.told("volume", "ls", "--quiet", "--filter", label).split())
 
 
+def remove_image(name: str) -> None:
+    """Remove an image, if it is there. Raises `OperatorError` if the engine does not."""
+    asked = engine.ask("image", "rm", name)
+    if asked.returncode and "no such image" not in asked.stderr.lower():
+        raise engine.refused("image rm", asked.stderr)
+
+
 def inspected(found: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the engine says of containers, by id or name.
 

@@ -74,8 +74,8 @@ def told(*words: str) -> str:
 def refused(word: str, complaint: str) -> OperatorError:
     """Return the error for a command of `docker` that has failed."""
     return OperatorError(
-        f"The container engine does not answer `docker {word}` ({complaint.strip()}); see whether "
-        "it runs (`docker version`), start it, or name it in DOCKER_HOST."
+        f"`docker {word}` failed ({complaint.strip()}); see whether the engine "
+        "runs (`docker version`), start it, or name it in DOCKER_HOST."
     )
 
 

@@ -46,6 +46,11 @@ def project(settings: Settings) -> str:
     return f"ttg-{hashlib.sha256(str(settings.state).encode()).hexdigest()[:8]}"
 
 
+def image(settings: Settings) -> str:
+    """Return the name of the image of this stack's stages, which no other stack builds over."""
+    return project(settings).replace("ttg-", "time-to-glass:", 1)
+
+
 def lay_down(
     settings: Settings, password: str, reached: StackEnv, shell: Mapping[str, str]
 ) -> None:
@@ -61,6 +66,7 @@ def lay_down(
     named = {
         "COMPOSE_PROJECT_NAME": project(settings),
         "COMPOSE_FILE": ":".join(map(str, layers(settings, reached, shell))),
+        "TTG_IMAGE": image(settings),
         "TTG_CONFIG": str(settings.config),
         "TTG_STAGES_ENV": str(stages),
         "TTG_POSTGRES_PASSWORD": password,

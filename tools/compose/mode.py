@@ -139,6 +139,7 @@ class ComposeMode:
         if is_known or (engine.answers() and containers.volumes(self._project)):
             engine.require()
             self._compose(_LOGS, "down", "--remove-orphans", "--volumes")
+            containers.remove_image(layout.image(self.settings))
 
     def _refuse_foreign_data(self) -> None:
         """Refuse the data of an earlier stack: it has a password that nobody knows any more."""

@@ -79,7 +79,8 @@ step 'one request'
 step 'what the engine says'
 make ps
 docker images time-to-glass
-docker history --format '{{.Size}}\t{{.CreatedBy}}' time-to-glass:local
+image=$(sed -n "s/^TTG_IMAGE='\(.*\)'/\1/p" "$TTG_STATE_DIR/config/compose.env")
+docker history --format '{{.Size}}\t{{.CreatedBy}}' "$image"
 # shellcheck disable=SC2046  (one word for each container)
 docker inspect --format \
     '{{.Name}} {{.Config.User}} ro={{.HostConfig.ReadonlyRootfs}} drop={{.HostConfig.CapDrop}}' \

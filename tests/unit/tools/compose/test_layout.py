@@ -39,6 +39,14 @@ def test_each_stack_is_a_project_of_its_own(settings: Settings, tmp_path: Path) 
     assert layout.project(settings) != layout.project(other)
 
 
+def test_each_stack_has_an_image_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    other = Settings(tmp_path / "other", settings.cache)
+
+    assert re.fullmatch(r"time-to-glass:[0-9a-f]{8}", layout.image(settings))
+    assert layout.image(settings) != layout.image(other)
+    assert lay_down(settings)["TTG_IMAGE"] == layout.image(settings)
+
+
 def test_the_variables_name_the_ports_of_the_stack(settings: Settings) -> None:
     written = lay_down(settings)
 

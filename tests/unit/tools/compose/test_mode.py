@@ -90,7 +90,7 @@ def test_a_start_without_a_container_yet_is_waited_for(mode: ComposeMode, tmp_pa
     [
         (
             "echo 0123abcd; echo no such host >&2; exit 1",
-            r"does not answer `docker ps` \(no such h",
+            r"`docker ps` failed \(no such h",
         ),
         ("exec sleep 60", "has not answered `docker ps` within 0 s"),
     ],
@@ -125,7 +125,7 @@ def test_one_that_goes_away_between_two_questions_is_no_failure(
     assert [one.stage for one in mode.processes()] == ["kafka"]
 
     docker(tmp_path, ps="echo 4711", inspect="echo []; echo 'no such host' >&2; exit 1")
-    with pytest.raises(OperatorError, match=r"does not answer `docker inspect` \(no such host"):
+    with pytest.raises(OperatorError, match=r"`docker inspect` failed \(no such host"):
         mode.processes()
 
 
@@ -139,7 +139,7 @@ def test_the_stack_is_not_started_over_while_the_engine_does_not_say(
     modes.record(mode.settings, mode)
     mode.settings.env_file.touch()
 
-    with pytest.raises(OperatorError, match="does not answer `docker ps`"):
+    with pytest.raises(OperatorError, match="`docker ps` failed"):
         up.up()
     assert not (tmp_path / "ran").exists()
 
@@ -167,12 +167,29 @@ def test_clean_removes_what_an_earlier_stack_of_the_folder_has_left(
     mode: ComposeMode, tmp_path: Path
 ) -> None:
     compose = "echo $* >ran; echo 2.40.3"
-    docker(tmp_path, version="echo 28.0.1", compose=compose, volume="echo a_kafka")
+    image = "echo $* >removed; echo 'No such image' >&2; exit 1"
+    docker(tmp_path, version="echo 28.0.1", compose=compose, volume="echo a_kafka", image=image)
 
     mode.forget()
     ran = (tmp_path / "ran").read_text().split()
     assert ran[:3] == ["compose", "-p", layout.project(mode.settings)]
     assert ran[-3:] == ["down", "--remove-orphans", "--volumes"]
+    removed = (tmp_path / "removed").read_text().split()
+    assert removed == ["image", "rm", layout.image(mode.settings)]
+
+
+def test_an_image_that_stays_is_told(mode: ComposeMode, tmp_path: Path) -> None:
+    image = "echo 'conflict: unable to remove' >&2; exit 1"
+    docker(
+        tmp_path,
+        version="echo 28.0.1",
+        compose="echo 2.40.3",
+        volume="echo a_kafka",
+        image=image,
+    )
+
+    with pytest.raises(OperatorError, match="conflict: unable to remove"):
+        mode.forget()
 
 
 def test_clean_asks_no_engine_for_a_stack_that_never_was_in_one(
