@@ -237,6 +237,21 @@ def test_both_modes_run_the_same_kafka_and_the_same_postgresql() -> None:
     assert images["postgres"] == f"postgres:{wheel[1]}"
 
 
+def test_both_modes_tell_the_broker_of_the_same_memory_and_collector() -> None:
+    natively = yaml.safe_load((NATIVE / "process-compose.yaml").read_text())["processes"]["kafka"]
+    words = {word for word in natively["entrypoint"] if word.startswith(("-X", "-D"))}
+    told = read()["services"]["kafka"]["environment"]
+    composed = f"{told['KAFKA_HEAP_OPTS']} {told['KAFKA_JVM_PERFORMANCE_OPTS']}".split()
+
+    assert {*composed, "-Dlog4j2.configurationFile=${TTG_DEPLOY}/kafka-log4j2.yaml"} == words
+
+
+def test_the_stand_in_broker_has_no_setting_that_the_image_would_not_get() -> None:
+    text = (layout.DEPLOY / "stand_in" / "kafka" / "run").read_text()
+
+    assert not re.findall(r"-XX\S+|-Xlog\S+", text)
+
+
 def test_who_is_asked_inside_the_network_is_not_behind_a_proxy() -> None:
     services = read()["services"]
     addresses = services["sink"]["environment"].values()

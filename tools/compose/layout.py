@@ -58,8 +58,7 @@ def lay_down(
     _refuse_loopback(settings, reached, shell)
     for name in _SHARED:
         _readable(shutil.copyfile(wheels.DEPLOY / name, settings.config / name))
-    # Its listeners and its folder are replaced by variables of the container.
-    _readable(kafka.configure(settings))
+    _describe_broker(settings)
     _describe_inside(settings, password, reached)
     stages = settings.config / "stages.env"
     secret.write(stages, "".join(_line(name, text) for name, text in _for_stages(shell).items()))
@@ -116,6 +115,16 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _describe_broker(settings: Settings) -> None:
+    """Write the broker's files by the names under which its image looks for them."""
+    folder = settings.config / "kafka"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    # Its listeners and its folder are replaced by variables of the container.
+    _readable(shutil.copyfile(kafka.configure(settings), folder / "server.properties"))
+    _readable(shutil.copyfile(wheels.DEPLOY / "kafka-log4j2.yaml", folder / "log4j2.yaml"))
 
 
 def _describe_inside(settings: Settings, password: str, reached: StackEnv) -> None:

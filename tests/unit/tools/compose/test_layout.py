@@ -68,7 +68,17 @@ def test_containers_read_native_modes_own_files(settings: Settings) -> None:
         copied = settings.config / name
         assert copied.read_text() == (NATIVE / name).read_text()
         assert stat.S_IMODE(copied.stat().st_mode) == 0o644
-    assert "auto.create.topics.enable=false" in (settings.config / "kafka.properties").read_text()
+
+
+def test_the_broker_finds_its_files_by_the_names_of_its_image(settings: Settings) -> None:
+    lay_down(settings)
+
+    folder = settings.config / "kafka"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert sorted(path.name for path in folder.iterdir()) == ["log4j2.yaml", "server.properties"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+    assert (folder / "log4j2.yaml").read_text() == (NATIVE / "kafka-log4j2.yaml").read_text()
+    assert "auto.create.topics.enable=false" in (folder / "server.properties").read_text()
 
 
 def test_the_shells_variables_reach_the_stages_as_they_are(settings: Settings) -> None:
