@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -250,6 +251,20 @@ def test_the_stand_in_broker_has_no_setting_that_the_image_would_not_get() -> No
     text = (layout.DEPLOY / "stand_in" / "kafka" / "run").read_text()
 
     assert not re.findall(r"-XX\S+|-Xlog\S+", text)
+
+
+@pytest.mark.parametrize("name", ["kafka", "postgres", "jaeger"])
+def test_no_start_leaves_a_volume_without_a_name(name: str) -> None:
+    """What an image declares a volume and nothing is mounted at gets a new one each time."""
+    text = (layout.DEPLOY / "stand_in" / "images.sh").read_text()
+    declared = re.search(rf"imported {name} [^\n]*\n(?: [^\n]*\n)*?.*'VOLUME (\[.*?\])'", text)
+    mounted = {
+        one["target"] if isinstance(one, dict) else one.split(":")[1]
+        for one in read()["services"][name]["volumes"]
+    }
+
+    assert declared is not None
+    assert {*json.loads(declared[1])} <= mounted
 
 
 def test_who_is_asked_inside_the_network_is_not_behind_a_proxy() -> None:
