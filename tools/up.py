@@ -151,9 +151,16 @@ Then try:
   make scale STAGE=normalize N=3          more of one stage, live
   make down                               stop; the data stays
 Query  {reached.glass_url}/v1/events?name=room.temperature
-Traces {reached.jaeger_url}
+Traces {where_traces_are(settings, reached)}
 Shell  . {settings.env_file}"""
     )
+
+
+def where_traces_are(settings: Settings, reached: StackEnv) -> str:
+    """Return what to open for the waterfalls, or where they are sent instead of our Jaeger."""
+    if reached.otel_exporter_otlp_endpoint == stack.own_otlp_endpoint(settings):
+        return reached.jaeger_url
+    return f"go to {reached.otel_exporter_otlp_endpoint}"
 
 
 def _interrupt_on_signals() -> None:

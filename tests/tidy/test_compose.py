@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from libs.stage.run import DRAIN_LIMIT_S
 from services.glass.settings import Settings as GlassSettings
 from services.ingest.settings import Settings as IngestSettings
 from services.topology import DEAD_LETTER_TOPICS, PIPELINE, TOPICS
@@ -21,6 +22,7 @@ from tools.compose import layout
 from tools.native import kafka, stack
 from tools.native.settings import PORT_OFFSETS, Settings
 from tools.native.wheels import DEPLOY as NATIVE
+from tools.process import Process, order
 
 FILE = layout.DEPLOY / "compose.yaml"
 STAGES = {hop.stage for hop in PIPELINE} | {"glass"}
@@ -119,8 +121,11 @@ def wrong_limits(name: str, service: Compose) -> Iterator[str]:
         yield f"{name} has no limit of memory"
     if "healthcheck" not in service:
         yield f"{name} is not looked after"
-    if name not in STAGES:
-        return
+    if name in STAGES:
+        yield from wrong_for_a_stage(name, service)
+
+
+def wrong_for_a_stage(name: str, service: Compose) -> Iterator[str]:
     if service["image"] != "${TTG_IMAGE}":
         yield f"{name} runs the image of another stack"
     if service.get("read_only") is not True:
@@ -129,6 +134,8 @@ def wrong_limits(name: str, service: Compose) -> Iterator[str]:
         yield f"{name} is not asked how it is"
     if "HEALTH_PORT" not in service["environment"]:
         yield f"{name} does not say how it is"
+    if float(service["stop_grace_period"].removesuffix("s")) <= DRAIN_LIMIT_S:
+        yield f"{name} is killed before it gives up to drain"
     if {service["environment"].get(kind) for kind in ("no_proxy", "NO_PROXY")} != {OUR_OWN}:
         yield f"{name} may ask a proxy for the others"
 
@@ -193,6 +200,10 @@ def shared(services: Compose) -> None:
     services["glass"]["image"] = "time-to-glass:local"
 
 
+def hurried(services: Compose) -> None:
+    services["sink"]["stop_grace_period"] = f"{DRAIN_LIMIT_S:.0f}s"
+
+
 def proxied(services: Compose) -> None:
     del services["sink"]["environment"]["no_proxy"]
 
@@ -218,6 +229,7 @@ def privileged(services: Compose) -> None:
         (not_asked, "decorate is not asked how it is"),
         (mute, "glass does not say how it is"),
         (shared, "glass runs the image of another stack"),
+        (hurried, "sink is killed before it gives up to drain"),
         (proxied, "sink may ask a proxy for the others"),
         (privileged, "postgres may gain privileges"),
     ],
@@ -227,6 +239,19 @@ def test_a_planted_mistake_is_found(plant: Callable[[Compose], None], found: str
     plant(compose["services"])
 
     assert [fault for fault in faults(compose) if found in fault]
+
+
+def process(stage: str) -> Process:
+    return Process(stage, stage, 0, "Running", is_healthy=True, pid=1, restarts=0, exit_code=0)
+
+
+def test_what_is_listed_comes_in_the_order_of_the_map() -> None:
+    places = {name: order(process(name))[0] for name in read()["services"]}
+    flow = [*(hop.stage for hop in PIPELINE), "glass"]
+
+    assert order(process("of nobody"))[0] not in places.values()
+    assert sorted(flow, key=lambda stage: places[stage]) == flow
+    assert len({*places.values()}) == len(places)
 
 
 def test_both_modes_run_the_same_kafka_and_the_same_postgresql() -> None:

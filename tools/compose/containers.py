@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from services.topology import PIPELINE
 from tools.compose import engine
 from tools.errors import OperatorError
 from tools.native.logfiles import pretty
@@ -15,7 +16,7 @@ from tools.process import Process, Said
 _LABEL = "com.docker.compose"
 _PREFIX = re.compile(r"^(?P<stage>[a-z]+)-(?P<number>\d+)\s+\| ?(?P<line>.*)$")
 _STATUS = {"exited": "Completed", "created": "Pending", "dead": "Error", "removing": "Terminating"}
-_STAGES = ("ingest", "normalize", "decorate", "sink", "glass")
+_STAGES = (*(hop.stage for hop in PIPELINE), "glass")
 _NAME_WIDTH = 12
 
 

@@ -118,7 +118,9 @@ class ComposeMode:
         engine.require()
         words = ["logs", "--no-color", "--tail", str(lines), *(["--follow"] if follow else [])]
         command = self._words(*words, *([stage] if stage else []))
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as printing:  # noqa: S603
+        with subprocess.Popen(  # noqa: S603
+            command, env=_environ(), stdout=subprocess.PIPE, text=True, errors="replace"
+        ) as printing:
             assert printing.stdout is not None
             for line in printing.stdout:
                 sys.stdout.write(containers.shown(line.rstrip("\n")) + "\n")
@@ -195,10 +197,13 @@ class ComposeMode:
             raise OperatorError(_failed(running, remedy))
 
     def _command(self, *words: str, on_line: Callable[[str], None] | None = None) -> Command:
-        # The file says which project this is, whatever the shell's own says.
-        held = {name for name in os.environ if name.startswith(("COMPOSE_", "TTG_"))}
-        environ = {name: text for name, text in os.environ.items() if name not in held}
-        return Command(self._words(*words), environ, on_line)
+        return Command(self._words(*words), _environ(), on_line)
+
+
+def _environ() -> dict[str, str]:
+    # The file says which project this is, whatever the shell's own says.
+    held = ("COMPOSE_", "TTG_")
+    return {name: text for name, text in os.environ.items() if not name.startswith(held)}
 
 
 def _failed(command: Command, remedy: str) -> str:

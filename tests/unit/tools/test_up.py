@@ -12,7 +12,13 @@ from tools.errors import OperatorError
 from tools.native import settings as native_settings, stack
 from tools.native.settings import Settings
 from tools.settings_file import StageSettingsFile
-from tools.up import SETTINGS_FILE, alone, refuse_other_ports, refuse_other_settings
+from tools.up import (
+    SETTINGS_FILE,
+    alone,
+    refuse_other_ports,
+    refuse_other_settings,
+    where_traces_are,
+)
 
 
 @pytest.fixture
@@ -75,3 +81,12 @@ def test_a_stack_that_is_up_keeps_the_settings_it_has(settings: Settings) -> Non
     refuse_other_settings(settings, StageSettingsFile("KAFKA_LINGER_MS=5\n"))
     with pytest.raises(OperatorError, match="other settings; run `make down` first"):
         refuse_other_settings(settings, StageSettingsFile("KAFKA_LINGER_MS=6\n"))
+
+
+def test_no_jaeger_is_named_to_who_sends_the_spans_elsewhere(settings: Settings) -> None:
+    elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example"}
+    own = stack.reached(settings, "key", "password", {})
+
+    assert where_traces_are(settings, own) == own.jaeger_url
+    other = stack.reached(settings, "key", "password", elsewhere)
+    assert where_traces_are(settings, other) == "go to https://otlp.example"

@@ -285,3 +285,14 @@ def test_without_an_engine_its_last_words_are_what_is_told(
 
     with pytest.raises(OperatorError, match=r"failed with code 1.*\n  connection reset"):
         start(mode)
+
+
+def test_logs_are_those_of_the_stack_whatever_project_the_shell_names(
+    mode: ComposeMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "another")
+    compose = '[ "$2" = version ] && echo 2.40.3 || echo ${COMPOSE_PROJECT_NAME-none} >named'
+    docker(tmp_path, version="echo 28.0.1", compose=compose)
+
+    mode.logs("sink", 10, follow=False)
+    assert (tmp_path / "named").read_text() == "none\n"
