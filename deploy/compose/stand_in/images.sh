@@ -58,8 +58,8 @@ kafka_image() {
     cp -a "$(cache java)" "$to/opt/java"
     cp "$here/kafka/run" "$to/etc/kafka/docker/run"
     # As the image's own, it says much, and a mounted one takes its place.
-    for name in log4j2 tools-log4j2; do
-        echo 'Configuration: {Loggers: {Root: {level: info}}}' >"$to/etc/kafka/docker/$name.yaml"
+    for file in log4j2 tools-log4j2; do
+        echo 'Configuration: {Loggers: {Root: {level: info}}}' >"$to/etc/kafka/docker/$file.yaml"
     done
     : >"$to/etc/kafka/docker/server.properties"
     chown -R 1000:1000 "$to/opt/kafka" "$to/mnt/shared" "$to/etc/kafka" "$to/var/lib/kafka"
