@@ -47,7 +47,7 @@ def up(*, settings_from: Annotated[Path | None, Parameter(name="--settings")] = 
     checks.check_paths(settings)
     with alone(settings):
         mode = modes.for_start(settings)
-        if mode.is_up() and settings.env_file.is_file():
+        if settings.env_file.is_file() and mode.is_up():
             refuse_other_settings(settings, wish)
             _repair(settings, mode)
         else:

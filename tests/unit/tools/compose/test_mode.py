@@ -296,3 +296,15 @@ def test_logs_are_those_of_the_stack_whatever_project_the_shell_names(
 
     mode.logs("sink", 10, follow=False)
     assert (tmp_path / "named").read_text() == "none\n"
+
+
+def test_without_an_engine_a_first_start_is_told_the_other_mode(
+    mode: ComposeMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(tmp_path, version="exit 1", ps="exit 1")
+    monkeypatch.setenv("TTG_STATE_DIR", str(mode.settings.state))
+    monkeypatch.setenv("MODE", "compose")
+    monkeypatch.setattr(up, "_interrupt_on_signals", lambda: None)
+
+    with pytest.raises(OperatorError, match=r"No container engine answers.*MODE=native"):
+        up.up()
