@@ -29,7 +29,10 @@ class Mode(Protocol):
         ...
 
     def is_up(self) -> bool:
-        """Tell whether the stack was started and not stopped, whatever has failed since."""
+        """Tell whether the stack was started and not stopped, whatever has failed since.
+
+        Raises `OperatorError` if nobody can say: what may be up is not started over.
+        """
         ...
 
     def prepare(self, shell: Mapping[str, str]) -> StackEnv:
@@ -97,9 +100,14 @@ def for_start(settings: Settings) -> Mode:
 
 
 def left(settings: Settings) -> tuple[Mode, ...]:
-    """Return the modes that may have something running: a killed start leaves its processes."""
-    native = NativeMode(settings)
-    return (ComposeMode(settings), native) if recorded(settings) == "compose" else (native,)
+    """Return the modes that may have something running: a killed start leaves its processes.
+
+    Containers outlive the state folder, and with it the record of who runs them.
+    """
+    compose, native = ComposeMode(settings), NativeMode(settings)
+    there = recorded(settings)
+    has_containers = there == "compose" or (not there and compose.is_left())
+    return (compose, native) if has_containers else (native,)
 
 
 def every(settings: Settings) -> tuple[Mode, ...]:

@@ -6,8 +6,7 @@ import fcntl
 import os
 import signal
 import sys
-import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,21 +15,14 @@ from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
-from tools import env, mode as modes, settings_file
+from tools import env, mode as modes, ready, settings_file
 from tools.env import StackEnv
 from tools.errors import OperatorError
 from tools.mode import Mode
 from tools.native import checks, locks, secret, settings as native_settings, stack
 from tools.native.settings import Settings
-from tools.process import Process, order
-from tools.progress import Step
 from tools.settings_file import StageSettingsFile
 
-_READY_TIMEOUT_S = 120.0
-_POLL_S = 0.2
-# A process that ended this often during one wait does not become ready by another try.
-_RESTARTS_MAX = 4
-_TAIL_LINES = 15
 # What the stack was started with, as long as it is up.
 SETTINGS_FILE = "settings.env"
 
@@ -55,7 +47,7 @@ def up(*, settings_from: Annotated[Path | None, Parameter(name="--settings")] = 
     checks.check_paths(settings)
     with alone(settings):
         mode = modes.for_start(settings)
-        if mode.is_up() and settings.env_file.is_file():
+        if settings.env_file.is_file() and mode.is_up():
             refuse_other_settings(settings, wish)
             _repair(settings, mode)
         else:
@@ -99,7 +91,7 @@ def _start(settings: Settings, mode: Mode, wish: StageSettingsFile) -> None:
     try:
         modes.record(settings, mode)
         mode.start(reached, shell)
-        _wait(mode)
+        ready.wait(mode)
         _scale(mode, wish.replicas)
         secret.write(settings.env_file, env.render(reached))
     except BaseException:
@@ -115,7 +107,7 @@ def _scale(mode: Mode, replicas: Mapping[str, int]) -> None:
     for stage, count in wanted.items():
         mode.scale(stage, count)
     if wanted:
-        _wait(mode)
+        ready.wait(mode)
 
 
 def _repair(settings: Settings, mode: Mode) -> None:
@@ -123,7 +115,7 @@ def _repair(settings: Settings, mode: Mode) -> None:
     ended = [one for one in mode.processes() if one.state in {"failed", "waiting"}]
     for process in ended:
         mode.restart(process)
-    _wait(mode)
+    ready.wait(mode)
     _print("The stack is up already." if not ended else "What had ended runs again.")
 
 
@@ -144,62 +136,6 @@ def refuse_other_settings(settings: Settings, wish: StageSettingsFile) -> None:
         raise OperatorError("This stack is up with other settings; run `make down` first.")
 
 
-def _wait(mode: Mode) -> None:
-    deadline = time.monotonic() + _READY_TIMEOUT_S
-    restarts_before: dict[str, int] = {}
-    with Step("Starting") as step:
-        while True:
-            processes = sorted(_listed(mode), key=order)
-            step.update("  ".join(f"{one.name} {one.state}" for one in processes))
-            if processes and all(one.is_ready for one in processes):
-                return
-            for one in processes:
-                restarts_before.setdefault(one.name, one.restarts)
-            _refuse_failed(mode, hopeless(processes, restarts_before))
-            if time.monotonic() > deadline:
-                raise _late(mode, next((one for one in processes if not one.is_ready), None))
-            time.sleep(_POLL_S)
-
-
-def _listed(mode: Mode) -> list[Process]:
-    try:
-        return mode.processes()
-    except OperatorError:
-        # It does not listen yet; the caller looks whether it lives, and at the clock.
-        return []
-
-
-def hopeless(processes: Sequence[Process], restarts_before: Mapping[str, int]) -> Process | None:
-    """Return the first process that no waiting makes ready; `None` if there is none.
-
-    `restarts_before` says how often each had been restarted before the wait: a stack that has run
-    for days may have many behind it.
-    """
-    for one in processes:
-        restarts = one.restarts - restarts_before[one.name]
-        if not one.is_ready and (one.state == "failed" or restarts >= _RESTARTS_MAX):
-            return one
-    return None
-
-
-def _refuse_failed(mode: Mode, process: Process | None) -> None:
-    if not mode.is_up():
-        raise OperatorError("The supervisor ended by itself:\n" + mode.tail(None, _TAIL_LINES))
-    if process is not None:
-        raise OperatorError(
-            f"{process.name} does not start (exit code {process.exit_code}). Its log ends:\n"
-            + mode.tail(process, _TAIL_LINES)
-        )
-
-
-def _late(mode: Mode, process: Process | None) -> OperatorError:
-    name = process.name if process else "The supervisor"
-    return OperatorError(
-        f"{name} is not ready after {_READY_TIMEOUT_S:.0f} s. Its log ends:\n"
-        + mode.tail(process, _TAIL_LINES)
-    )
-
-
 def _say_what_next(settings: Settings) -> None:
     reached = env.parse(settings.env_file.read_text())
     event = '{"name": "room.temperature", "value": 21.5}'
@@ -215,9 +151,16 @@ Then try:
   make scale STAGE=normalize N=3          more of one stage, live
   make down                               stop; the data stays
 Query  {reached.glass_url}/v1/events?name=room.temperature
-Traces {reached.jaeger_url}
+Traces {where_traces_are(settings, reached)}
 Shell  . {settings.env_file}"""
     )
+
+
+def where_traces_are(settings: Settings, reached: StackEnv) -> str:
+    """Return what to open for the waterfalls, or where they are sent instead of our Jaeger."""
+    if reached.otel_exporter_otlp_endpoint == stack.own_otlp_endpoint(settings):
+        return reached.jaeger_url
+    return f"go to {reached.otel_exporter_otlp_endpoint}"
 
 
 def _interrupt_on_signals() -> None:

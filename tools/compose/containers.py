@@ -4,42 +4,56 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from services.topology import PIPELINE
+from tools.compose import engine
 from tools.errors import OperatorError
-from tools.native.commands import output
 from tools.native.logfiles import pretty
 from tools.process import Process, Said
 
-_TIMEOUT_S = 20.0
 _LABEL = "com.docker.compose"
 _PREFIX = re.compile(r"^(?P<stage>[a-z]+)-(?P<number>\d+)\s+\| ?(?P<line>.*)$")
 _STATUS = {"exited": "Completed", "created": "Pending", "dead": "Error", "removing": "Terminating"}
-_STAGES = ("ingest", "normalize", "decorate", "sink", "glass")
+_STAGES = (*(hop.stage for hop in PIPELINE), "glass")
 _NAME_WIDTH = 12
 
 
 def ids(project: str) -> list[str]:
-    """Return every container of the project, running or not."""
+    """Return every container of the project, running or not.
+
+    Raises `OperatorError` if the engine does not say: that is not the same as none.
+    """
     filters = (f"{_LABEL}.project={project}", f"{_LABEL}.oneoff=False")
     words = [word for one in filters for word in ("--filter", f"label={one}")]
-    return output(["docker", "ps", "--all", "--quiet", *words], timeout_s=_TIMEOUT_S).split()
+    return engine.told("ps", "--all", "--quiet", *words).split()
+
+
+def volumes(project: str) -> list[str]:
+    """Return the names of the volumes of the project. Raises `OperatorError` as `ids` does."""
+    label = f"label={_LABEL}.project={project}"
+    return sorted(engine.told("volume", "ls", "--quiet", "--filter", label).split())
+
+
+def remove_image(name: str) -> None:
+    """Remove an image, if it is there. Raises `OperatorError` if the engine does not."""
+    asked = engine.ask("image", "rm", name)
+    if asked.returncode and "no such image" not in asked.stderr.lower():
+        raise engine.refused("image rm", asked.stderr)
 
 
 def inspected(found: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what the engine says of containers, by id or name. Raises `OperatorError` for none."""
+    """Return what the engine says of containers, by id or name.
+
+    Raises `OperatorError` for none, and if the engine does not say.
+    """
     if not found:
         raise OperatorError("No stack is up here; run `make up`.")
+    asked = engine.ask("inspect", *found)
     # One that goes away in between is no failure.
-    asked = subprocess.run(  # noqa: S603
-        ["docker", "inspect", *found],  # noqa: S607
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
+    if asked.returncode and "no such object" not in asked.stderr.lower():
+        raise engine.refused("inspect", asked.stderr)
     return json.loads(asked.stdout or "[]")
 
 

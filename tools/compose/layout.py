@@ -30,6 +30,8 @@ FOR_STAGES = (
 _ENDPOINTS = tuple(
     f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS", "LOGS")
 )
+# Who is asked inside the network, by name, and by a container of itself.
+INSIDE = ("127.0.0.1", "localhost", "kafka", "postgres", "jaeger", "ingest", "glass")
 _ENTITIES = "DECORATE_ENTITIES"
 _SHARED = ("jaeger.yaml", "postgresql.conf")
 
@@ -44,6 +46,11 @@ def project(settings: Settings) -> str:
     return f"ttg-{hashlib.sha256(str(settings.state).encode()).hexdigest()[:8]}"
 
 
+def image(settings: Settings) -> str:
+    """Return the name of the image of this stack's stages, which no other stack builds over."""
+    return project(settings).replace("ttg-", "time-to-glass:", 1)
+
+
 def lay_down(
     settings: Settings, password: str, reached: StackEnv, shell: Mapping[str, str]
 ) -> None:
@@ -51,19 +58,20 @@ def lay_down(
     _refuse_loopback(settings, reached, shell)
     for name in _SHARED:
         _readable(shutil.copyfile(wheels.DEPLOY / name, settings.config / name))
-    # Its listeners and its folder are replaced by variables of the container.
-    _readable(kafka.configure(settings))
+    _describe_broker(settings)
     _describe_inside(settings, password, reached)
     stages = settings.config / "stages.env"
     secret.write(stages, "".join(_line(name, text) for name, text in _for_stages(shell).items()))
     named = {
         "COMPOSE_PROJECT_NAME": project(settings),
         "COMPOSE_FILE": ":".join(map(str, layers(settings, reached, shell))),
+        "TTG_IMAGE": image(settings),
         "TTG_CONFIG": str(settings.config),
         "TTG_STAGES_ENV": str(stages),
         "TTG_POSTGRES_PASSWORD": password,
         "TTG_API_KEYS": stack.api_keys(reached.api_key, shell),
         "TTG_OTLP_ENDPOINT": reached.otel_exporter_otlp_endpoint,
+        "TTG_NO_PROXY": _no_proxy(shell),
         **_entities(shell),
         **ports(settings),
     }
@@ -109,6 +117,16 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
+def _describe_broker(settings: Settings) -> None:
+    """Write the broker's files by the names under which its image looks for them."""
+    folder = settings.config / "kafka"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    # Its listeners and its folder are replaced by variables of the container.
+    _readable(shutil.copyfile(kafka.configure(settings), folder / "server.properties"))
+    _readable(shutil.copyfile(wheels.DEPLOY / "kafka-log4j2.yaml", folder / "log4j2.yaml"))
+
+
 def _describe_inside(settings: Settings, password: str, reached: StackEnv) -> None:
     """Write the env file of the stack as a container of it would have it."""
     inside = settings.config / "inside"
@@ -137,6 +155,12 @@ def _entities(shell: Mapping[str, str]) -> dict[str, str]:
 def _entities_file(shell: Mapping[str, str]) -> Path | None:
     named = shell.get(_ENTITIES, "")
     return Path(named).expanduser().resolve() if named and named != "table" else None
+
+
+def _no_proxy(shell: Mapping[str, str]) -> str:
+    # In place of the exceptions of the engine's configuration, so those of the shell go with them.
+    named = shell.get("no_proxy") or shell.get("NO_PROXY")
+    return ",".join(filter(None, (named, *INSIDE)))
 
 
 def _for_stages(shell: Mapping[str, str]) -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tools.compose import containers, engine, layout
+from tools import ready
+from tools.compose import containers, engine, layout, ports
+from tools.compose.command import Command
 from tools.env import StackEnv
 from tools.errors import OperatorError
 from tools.native import checks, secret, stack
@@ -28,7 +30,14 @@ _BUILD = (
     "can be reached, or use MODE=native. If there was no space, make room on the engine's disk."
 )
 _TAIL_LINES = 15
+_NOT_YET = {"pending", "starting"}
+_TAKEN_DOWN = "What it had started is taken down again. It said last:"
 _LOGS = "See `make ps` and `make logs`."
+# The broker, the topics and the stages, one after the other, each as long as its health check lets
+# it be starting; and for some engines each container is a copy of its image.
+_START_LIMIT_S = 600.0
+# A look is two questions to an engine that has much to do.
+_START_POLL_S = 0.5
 
 
 @dataclass(slots=True)
@@ -37,14 +46,21 @@ class ComposeMode:
 
     settings: Settings
     name: str = "compose"
+    # Before its first container is there.
+    _is_starting: bool = field(default=False, init=False)
 
     def check(self) -> None:
         engine.require()
+        self._refuse_foreign_data()
         checks.check_ports(self.settings, layout.PUBLISHED)
         checks.check_folder(self.settings.state, 0, "TTG_STATE_DIR")
 
     def is_up(self) -> bool:
-        return bool(containers.ids(self._project))
+        return self._is_starting or bool(containers.ids(self._project))
+
+    def is_left(self) -> bool:
+        """Tell whether the engine has containers of this stack, whatever the state folder says."""
+        return engine.answers() and self.is_up()
 
     def prepare(self, shell: Mapping[str, str]) -> StackEnv:
         key, _ = secret.of(self.settings.secrets, "api-key")
@@ -53,18 +69,28 @@ class ComposeMode:
         layout.lay_down(self.settings, password, reached, shell)
         # First, because Compose would try to pull it for every stage that does not build it.
         with Step("Building the image of the stages") as step:
-            self._compose(_BUILD, "build")(step.update)
+            self._compose(_BUILD, "build", on_line=step.update)
         with Step("Fetching images") as step:
             pull = ("pull", "--policy", "missing", "--ignore-buildable")
-            self._compose(_PULL, *pull)(step.update)
+            self._compose(_PULL, *pull, on_line=step.update)
         return reached
 
     def start(self, reached: StackEnv, shell: Mapping[str, str]) -> None:
-        try:
-            with Step("Starting containers") as step:
-                self._compose(_LOGS, "up", "--detach", "--no-build")(step.update)
-        except OperatorError as error:
-            raise OperatorError(self._why(error)) from error
+        # It waits without a limit for what a container needs, also if that ends again and again.
+        with self._command("up", "--detach", "--no-build") as up:
+            self._is_starting = True
+            try:
+                ready.wait(
+                    self,
+                    "Starting containers",
+                    limit_s=_START_LIMIT_S,
+                    poll_s=_START_POLL_S,
+                    is_over=lambda _: up.has_ended(),
+                )
+            finally:
+                self._is_starting = False
+        if up.code:
+            raise OperatorError(self._why(_failed(up, _TAKEN_DOWN), up.said))
 
     def processes(self) -> list[Process]:
         found = containers.inspected(containers.ids(self._project))
@@ -80,7 +106,7 @@ class ComposeMode:
 
     def scale(self, stage: str, replicas: int) -> None:
         wanted = ("--no-deps", "--no-recreate", "--no-build", "--scale", f"{stage}={replicas}")
-        self._compose(_LOGS, "up", "--detach", *wanted, stage)()
+        self._compose(_LOGS, "up", "--detach", *wanted, stage)
 
     def tail(self, process: Process | None, lines: int) -> str:
         if process is None:
@@ -92,7 +118,9 @@ class ComposeMode:
         engine.require()
         words = ["logs", "--no-color", "--tail", str(lines), *(["--follow"] if follow else [])]
         command = self._words(*words, *([stage] if stage else []))
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as printing:  # noqa: S603
+        with subprocess.Popen(  # noqa: S603
+            command, env=_environ(), stdout=subprocess.PIPE, text=True, errors="replace"
+        ) as printing:
             assert printing.stdout is not None
             for line in printing.stdout:
                 sys.stdout.write(containers.shown(line.rstrip("\n")) + "\n")
@@ -104,34 +132,79 @@ class ComposeMode:
         engine.require()
         was_up = self.is_up()
         with Step("Stopping") if was_up else nullcontext():
-            self._compose(_LOGS, "down", "--remove-orphans")()
+            self._compose(_LOGS, "down", "--remove-orphans")
         return was_up
 
     def forget(self) -> None:
-        if layout.variables(self.settings).is_file():
+        # Also what an earlier stack of this folder has left, if the folder was removed by hand.
+        is_known = layout.variables(self.settings).is_file()
+        if is_known or (engine.answers() and containers.volumes(self._project)):
             engine.require()
-            self._compose(_LOGS, "down", "--remove-orphans", "--volumes")()
+            self._compose(_LOGS, "down", "--remove-orphans", "--volumes")
+            containers.remove_image(layout.image(self.settings))
 
-    def _why(self, error: OperatorError) -> str:
-        """Say which container did not start, and how its log ends, as long as it is there."""
-        for one in sorted(self.processes(), key=order):
-            if not one.is_ready and one.state != "pending":
-                return (
-                    f"{one.name} is {one.state} (exit code {one.exit_code}). Its log ends:\n"
-                    + self.tail(one, _TAIL_LINES)
-                )
-        return str(error)
+    def _refuse_foreign_data(self) -> None:
+        """Refuse the data of an earlier stack: it has a password that nobody knows any more."""
+        if layout.variables(self.settings).is_file():
+            return
+        found = containers.volumes(self._project)
+        if found:
+            raise OperatorError(
+                f"The engine has data of an earlier stack of {self.settings.state} in "
+                f"{', '.join(found)}, whose password went with the folder; `make clean` removes "
+                "the data, or set TTG_STATE_DIR to another folder."
+            )
+
+    def _why(self, failure: str, said: str) -> str:
+        """Say what kept the stack from starting, and what the engine said of it."""
+        busy = ports.busy(self.settings, said)
+        if busy:
+            return f"{busy} The engine said:\n{said}"
+        return "\n".join(filter(None, (self._broken(), failure)))
+
+    def _broken(self) -> str:
+        """Say which container is ill and how its log ends; empty if none is."""
+        try:
+            found = sorted(self.processes(), key=order)
+        except OperatorError:
+            # Nothing was made, or the engine is away, which its own words say.
+            return ""
+        # One that is starting waits for others, or has only just been begun.
+        ill = [one for one in found if not one.is_ready and one.state not in _NOT_YET]
+        if not ill:
+            return ""
+        return (
+            f"{ill[0].name} is {ill[0].state} (exit code {ill[0].exit_code}). Its log ends:\n"
+            + self.tail(ill[0], _TAIL_LINES)
+        )
 
     @property
     def _project(self) -> str:
         return layout.project(self.settings)
 
     def _words(self, *words: str) -> list[str]:
-        variables = str(layout.variables(self.settings))
-        return ["docker", "compose", "--env-file", variables, "--progress", "plain", *words]
+        variables = layout.variables(self.settings)
+        # Without the file the engine's own labels still say what belongs to the project.
+        named = ("--env-file", str(variables)) if variables.is_file() else ("-p", self._project)
+        return ["docker", "compose", *named, "--progress", "plain", *words]
 
-    def _compose(self, remedy: str, *words: str) -> Run:
-        # The file says which project this is, whatever the shell's own says.
-        held = {name for name in os.environ if name.startswith(("COMPOSE_", "TTG_"))}
-        environ = {name: text for name, text in os.environ.items() if name not in held}
-        return Run(self._words(*words), remedy=remedy, environ=environ)
+    def _compose(
+        self, remedy: str, *words: str, on_line: Callable[[str], None] | None = None
+    ) -> None:
+        with self._command(*words, on_line=on_line) as running:
+            running.wait()
+        if running.code:
+            raise OperatorError(_failed(running, remedy))
+
+    def _command(self, *words: str, on_line: Callable[[str], None] | None = None) -> Command:
+        return Command(self._words(*words), _environ(), on_line)
+
+
+def _environ() -> dict[str, str]:
+    # The file says which project this is, whatever the shell's own says.
+    held = ("COMPOSE_", "TTG_")
+    return {name: text for name, text in os.environ.items() if not name.startswith(held)}
+
+
+def _failed(command: Command, remedy: str) -> str:
+    return f"`docker compose` failed with code {command.code}. {remedy}\n{command.said}"

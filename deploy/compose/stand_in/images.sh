@@ -57,8 +57,10 @@ kafka_image() {
     cp "$(cache kafka)"/*.jar "$to/opt/kafka/libs/"
     cp -a "$(cache java)" "$to/opt/java"
     cp "$here/kafka/run" "$to/etc/kafka/docker/run"
-    cp "$repository/deploy/native/kafka-log4j2.yaml" "$to/etc/kafka/docker/log4j2.yaml"
-    cp "$repository/deploy/native/kafka-log4j2.yaml" "$to/etc/kafka/docker/tools-log4j2.yaml"
+    # As the image's own, it says much, and a mounted one takes its place.
+    for file in log4j2 tools-log4j2; do
+        echo 'Configuration: {Loggers: {Root: {level: info}}}' >"$to/etc/kafka/docker/$file.yaml"
+    done
     : >"$to/etc/kafka/docker/server.properties"
     chown -R 1000:1000 "$to/opt/kafka" "$to/mnt/shared" "$to/etc/kafka" "$to/var/lib/kafka"
     imported kafka "apache/kafka:$(tag apache/kafka)" 'USER appuser' 'CMD ["/etc/kafka/docker/run"]' \

@@ -57,7 +57,11 @@ for name in python kafka jaeger postgres; do
     docker images --format '{{.Repository}}' | grep -q "$name" || "$here/images.sh" "$name"
 done
 
+# Without a name of its own, by the letters of which all are alike.
+nameless() { docker volume ls --quiet | grep -cE '^[0-9a-f]{64}$' || true; }
+
 step 'make up'
+nameless_before=$(nameless)
 make up
 [ "$(cat "$TTG_STATE_DIR/mode")" = compose ] || fail "make up did not choose Compose"
 compose="docker compose --env-file $TTG_STATE_DIR/config/compose.env"
@@ -79,7 +83,8 @@ step 'one request'
 step 'what the engine says'
 make ps
 docker images time-to-glass
-docker history --format '{{.Size}}\t{{.CreatedBy}}' time-to-glass:local
+image=$(sed -n "s/^TTG_IMAGE='\(.*\)'/\1/p" "$TTG_STATE_DIR/config/compose.env")
+docker history --format '{{.Size}}\t{{.CreatedBy}}' "$image"
 # shellcheck disable=SC2046  (one word for each container)
 docker inspect --format \
     '{{.Name}} {{.Config.User}} ro={{.HostConfig.ReadonlyRootfs}} drop={{.HostConfig.CapDrop}}' \
@@ -90,6 +95,7 @@ docker stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.CPUPerc}}'
 step 'make down'
 make down
 if docker ps --all --quiet | grep -q .; then fail "containers are left after make down"; fi
+[ "$(nameless)" = "$nameless_before" ] || fail "volumes without a name are left after make down"
 
 step 'the tests'
 # Those that reach for native mode itself skip, and say why.

@@ -11,38 +11,20 @@ from tools.down import down
 from tools.errors import OperatorError
 from tools.native import settings as native_settings, stack
 from tools.native.settings import Settings
-from tools.process import Process
 from tools.settings_file import StageSettingsFile
-from tools.up import SETTINGS_FILE, alone, hopeless, refuse_other_ports, refuse_other_settings
+from tools.up import (
+    SETTINGS_FILE,
+    alone,
+    refuse_other_ports,
+    refuse_other_settings,
+    where_traces_are,
+)
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("TTG_STATE_DIR", str(tmp_path / "state"))
     return native_settings.current()
-
-
-def process(name: str, status: str = "Running", **said: int | bool) -> Process:
-    usual = {"is_healthy": True, "restarts": 0, "exit_code": 0, **said}
-    return Process(name=name, stage=name, replica=0, status=status, pid=1, **usual)
-
-
-def test_a_process_that_is_ready_may_have_been_restarted_often() -> None:
-    assert hopeless([process("sink", restarts=9)], {"sink": 9}) is None
-    assert hopeless([process("sink", restarts=9)], {"sink": 0}) is None
-
-
-def test_only_restarts_of_this_wait_count() -> None:
-    starting = process("sink", is_healthy=False, restarts=9)
-
-    assert hopeless([process("kafka"), starting], {"kafka": 0, "sink": 8}) is None
-    assert hopeless([process("kafka"), starting], {"kafka": 0, "sink": 5}) is starting
-
-
-def test_a_process_that_ended_for_good_is_not_waited_for() -> None:
-    failed = process("topics", status="Completed", exit_code=1)
-
-    assert hopeless([failed], {"topics": 0}) is failed
 
 
 def test_a_new_folder_and_an_empty_one_become_a_stack(settings: Settings) -> None:
@@ -99,3 +81,12 @@ def test_a_stack_that_is_up_keeps_the_settings_it_has(settings: Settings) -> Non
     refuse_other_settings(settings, StageSettingsFile("KAFKA_LINGER_MS=5\n"))
     with pytest.raises(OperatorError, match="other settings; run `make down` first"):
         refuse_other_settings(settings, StageSettingsFile("KAFKA_LINGER_MS=6\n"))
+
+
+def test_no_jaeger_is_named_to_who_sends_the_spans_elsewhere(settings: Settings) -> None:
+    elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otlp.example"}
+    own = stack.reached(settings, "key", "password", {})
+
+    assert where_traces_are(settings, own) == own.jaeger_url
+    other = stack.reached(settings, "key", "password", elsewhere)
+    assert where_traces_are(settings, other) == "go to https://otlp.example"

@@ -10,7 +10,7 @@ import pytest
 from tools.compose import engine
 from tools.errors import OperatorError
 
-_ENGINE = 'info) echo 28.0.1;; version) echo "Docker version 28";;'
+_ENGINE = "version) echo 28.0.1;;"
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +38,40 @@ def test_without_docker_the_other_mode_is_named() -> None:
         engine.require()
 
 
-def test_a_client_without_an_engine_is_no_engine(tmp_path: Path) -> None:
-    docker(tmp_path, 'info) echo "Cannot connect" >&2; exit 1;;')
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'echo "Cannot connect to the Docker daemon of 28.0.1" >&2; exit 1',
+        'echo; echo "Cannot connect to the Docker daemon of 28.0.1" >&2',
+        'echo "<no value>"',
+        "echo 28.0.1; exit 1",
+    ],
+    ids=["fails", "succeeds and complains", "no value", "a version and a failure"],
+)
+def test_a_client_without_an_engine_is_no_engine(tmp_path: Path, answer: str) -> None:
+    docker(tmp_path, f"version) {answer};; compose) echo 2.40.3;;")
 
     assert not engine.answers()
+    with pytest.raises(OperatorError, match="No container engine answers"):
+        engine.require()
+
+
+def test_who_may_not_speak_to_the_engine_is_told_how_to(tmp_path: Path) -> None:
+    said = "permission denied while trying to connect to the Docker daemon socket"
+    docker(tmp_path, f'version) echo; echo "{said}" >&2; exit 1;;')
+
+    with pytest.raises(OperatorError, match=r"permission denied.*usermod -aG docker .*MODE=native"):
+        engine.require()
 
 
 @pytest.mark.parametrize(
-    ("compose", "found"), [("exit 1", "none"), ("echo 2.17.2", "2.17.2"), ("echo v1.29", "1.29")]
+    ("compose", "found"),
+    [
+        ("exit 1", "none"),
+        ("echo 2.17.2", "2.17.2"),
+        ("echo v1.29", "1.29"),
+        ("echo 2.40.3 >&2", "none"),
+    ],
 )
 def test_a_compose_that_is_too_old_is_named(tmp_path: Path, compose: str, found: str) -> None:
     docker(tmp_path, f"{_ENGINE} compose) {compose};;")

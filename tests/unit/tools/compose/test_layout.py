@@ -39,6 +39,14 @@ def test_each_stack_is_a_project_of_its_own(settings: Settings, tmp_path: Path) 
     assert layout.project(settings) != layout.project(other)
 
 
+def test_each_stack_has_an_image_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    other = Settings(tmp_path / "other", settings.cache)
+
+    assert re.fullmatch(r"time-to-glass:[0-9a-f]{8}", layout.image(settings))
+    assert layout.image(settings) != layout.image(other)
+    assert lay_down(settings)["TTG_IMAGE"] == layout.image(settings)
+
+
 def test_the_variables_name_the_ports_of_the_stack(settings: Settings) -> None:
     written = lay_down(settings)
 
@@ -60,7 +68,17 @@ def test_containers_read_native_modes_own_files(settings: Settings) -> None:
         copied = settings.config / name
         assert copied.read_text() == (NATIVE / name).read_text()
         assert stat.S_IMODE(copied.stat().st_mode) == 0o644
-    assert "auto.create.topics.enable=false" in (settings.config / "kafka.properties").read_text()
+
+
+def test_the_broker_finds_its_files_by_the_names_of_its_image(settings: Settings) -> None:
+    lay_down(settings)
+
+    folder = settings.config / "kafka"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert sorted(path.name for path in folder.iterdir()) == ["log4j2.yaml", "server.properties"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+    assert (folder / "log4j2.yaml").read_text() == (NATIVE / "kafka-log4j2.yaml").read_text()
+    assert "auto.create.topics.enable=false" in (folder / "server.properties").read_text()
 
 
 def test_the_shells_variables_reach_the_stages_as_they_are(settings: Settings) -> None:
@@ -137,3 +155,11 @@ def test_a_container_finds_the_stack_inside_its_network(settings: Settings) -> N
     assert inside.kafka_bootstrap_servers == "kafka:19092"
     assert inside.api_key == "key"
     assert "127.0.0.1" not in env.render(inside)
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_what_is_inside_the_network_is_not_behind_a_proxy(settings: Settings, name: str) -> None:
+    inside = "127.0.0.1,localhost,kafka,postgres,jaeger,ingest,glass"
+
+    assert lay_down(settings)["TTG_NO_PROXY"] == inside
+    assert lay_down(settings, **{name: "otlp.example"})["TTG_NO_PROXY"] == f"otlp.example,{inside}"
