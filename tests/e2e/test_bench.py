@@ -19,11 +19,16 @@ from bench.peers.report import Report as Contest
 from bench.scaling import growth
 from bench.soak.steady import Told as Soaked
 from services.topology import PIPELINE
+from tests.modes import native_only
 from tools.env import REPOSITORY
 
 Told = TypeVar("Told")
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(300),
+    native_only("The stack of a bench is native, whatever MODE says."),
+]
 
 LIMIT_S = 280
 # Jaeger gets so few spans here that its time may be none.

@@ -18,11 +18,16 @@ import pytest
 from bench.tune import recommended
 from bench.tune.trial import Done
 from libs.tracing import names
+from tests.modes import native_only
 from tests.pages import Page
 from tests.stack import Stack, eventually, free_port_base, members, read_env, run_ttg
 from tools import settings_file
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_900)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(1_900),
+    native_only("The stack of a bench is native, whatever MODE says."),
+]
 
 # A first start on an empty machine builds Jaeger.
 TRIED_LIMIT_S = 1_800.0

@@ -24,7 +24,7 @@ _BACKENDS = "select pid from pg_stat_activity where application_name like 'sink-
 
 
 def restarted(*signals: signal.Signals) -> Callable[[Scene], None]:
-    """Restart the database: SIGINT is a fast stop, SIGQUIT an immediate one."""
+    """Restart the database: SIGINT is a fast stop, SIGQUIT an immediate one, SIGKILL none."""
 
     def inject(scene: Scene) -> None:
         for number in signals:
@@ -140,9 +140,9 @@ async def _backends(url: str) -> list[int]:
 
 ROWS = (
     Row("F31.sink", "sink cut off from the database", cut_off, 40.0, rules=(nothing_is_buried,)),
-    Row("F37", "database restarted, fast and immediate",
-        restarted(signal.SIGINT, signal.SIGQUIT), 10.0, may_restart=("postgres",), faults_min=2,
-        rules=(nothing_is_buried,)),
+    Row("F37", "database restarted, fast and immediate, and killed",
+        restarted(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), 10.0, may_restart=("postgres",),
+        faults_min=3, rules=(nothing_is_buried,)),
     Row("F38", "sink's backends killed", backends_killed(12), 10.0, is_bounded=True,
         faults_min=12, rules=(nothing_is_buried,)),
     Row("F39", "database away for 30 s", away("postgres", 30.0), 20.0,
