@@ -75,8 +75,9 @@ def alone(settings: Settings) -> Generator[None]:
 
 def take_down(settings: Settings) -> bool:
     """Stop the stack and whatever is left of it; return whether anything ran."""
-    stopped = [mode.stop() for mode in modes.left(settings)]
+    # First: what is half stopped when this is interrupted is not taken for a stack that is up.
     settings.env_file.unlink(missing_ok=True)
+    stopped = [mode.stop() for mode in modes.left(settings)]
     modes.forget(settings)
     return any(stopped)
 

@@ -71,9 +71,15 @@ class Command:
         """Tell whether it has ended, well or not."""
         return self._process.poll() is not None
 
-    def wait(self) -> None:
-        """Wait for its end."""
-        self._process.wait()
+    def wait(self, limit_s: float | None = None) -> None:
+        """Wait for its end. Raises `OperatorError` if that does not come within the limit."""
+        try:
+            self._process.wait(limit_s)
+        except subprocess.TimeoutExpired as error:
+            raise OperatorError(
+                f"`{' '.join(self._words[:2])}` has not ended within {limit_s:.0f} s; see what "
+                f"`docker info` says, and try again. It said last:\n{self.said}"
+            ) from error
 
     @property
     def code(self) -> int:

@@ -18,6 +18,8 @@ _PREFIX = re.compile(r"^(?P<stage>[a-z]+)-(?P<number>\d+)\s+\| ?(?P<line>.*)$")
 _STATUS = {"exited": "Completed", "created": "Pending", "dead": "Error", "removing": "Terminating"}
 _STAGES = (*(hop.stage for hop in PIPELINE), "glass")
 _NAME_WIDTH = 12
+# Some engines have a copy of the image's files for each of its layers.
+_REMOVE_LIMIT_S = 120.0
 
 
 def ids(project: str) -> list[str]:
@@ -38,7 +40,7 @@ def volumes(project: str) -> list[str]:
 
 def remove_image(name: str) -> None:
     """Remove an image, if it is there. Raises `OperatorError` if the engine does not."""
-    asked = engine.ask("image", "rm", name)
+    asked = engine.ask("image", "rm", name, limit_s=_REMOVE_LIMIT_S)
     if asked.returncode and "no such image" not in asked.stderr.lower():
         raise engine.refused("image rm", asked.stderr)
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from tools import ready
@@ -36,6 +36,8 @@ _LOGS = "See `make ps` and `make logs`."
 # The broker, the topics and the stages, one after the other, each as long as its health check lets
 # it be starting; and for some engines each container is a copy of its image.
 _START_LIMIT_S = 600.0
+# Longer than every container may take to drain, one after the other.
+_STOP_LIMIT_S = 300.0
 # A look is two questions to an engine that has much to do.
 _START_POLL_S = 0.5
 
@@ -59,8 +61,13 @@ class ComposeMode:
         return self._is_starting or bool(containers.ids(self._project))
 
     def is_left(self) -> bool:
-        """Tell whether the engine has containers of this stack, whatever the state folder says."""
-        return engine.answers() and self.is_up()
+        """Tell whether the engine has containers of this stack, whatever the state folder says.
+
+        One that does not say keeps nobody from a stack that does not need it.
+        """
+        with suppress(OperatorError):
+            return engine.answers() and self.is_up()
+        return False
 
     def prepare(self, shell: Mapping[str, str]) -> StackEnv:
         key, _ = secret.of(self.settings.secrets, "api-key")
@@ -129,19 +136,34 @@ class ComposeMode:
             raise OperatorError(f"There is no log of {stage!r}; see `make ps`.")
 
     def stop(self) -> bool:
-        engine.require()
+        self._require_engine()
         was_up = self.is_up()
         with Step("Stopping") if was_up else nullcontext():
-            self._compose(_LOGS, "down", "--remove-orphans")
+            self._compose(_LOGS, "down", "--remove-orphans", limit_s=_STOP_LIMIT_S)
         return was_up
 
     def forget(self) -> None:
-        # Also what an earlier stack of this folder has left, if the folder was removed by hand.
-        is_known = layout.variables(self.settings).is_file()
-        if is_known or (engine.answers() and containers.volumes(self._project)):
-            engine.require()
-            self._compose(_LOGS, "down", "--remove-orphans", "--volumes")
+        if layout.variables(self.settings).is_file() or self._has_old_volumes():
+            self._require_engine()
+            words = ("down", "--remove-orphans", "--volumes")
+            self._compose(_LOGS, *words, limit_s=_STOP_LIMIT_S)
             containers.remove_image(layout.image(self.settings))
+
+    def _has_old_volumes(self) -> bool:
+        """Tell whether an earlier stack left data, whose folder was removed by hand."""
+        with suppress(OperatorError):
+            return engine.answers() and bool(containers.volumes(self._project))
+        return False
+
+    def _require_engine(self) -> None:
+        """Raise `OperatorError` if the engine that has this stack cannot be asked."""
+        if not engine.answers():
+            raise OperatorError(
+                "The containers and the data of this stack are in a container engine that does "
+                "not answer (`docker version`); start it, or name it in DOCKER_HOST. If it is gone "
+                f"for good, remove {self.settings.state}, or set TTG_STATE_DIR to another folder."
+            )
+        engine.require()
 
     def _refuse_foreign_data(self) -> None:
         """Refuse the data of an earlier stack: it has a password that nobody knows any more."""
@@ -189,10 +211,14 @@ class ComposeMode:
         return ["docker", "compose", *named, "--progress", "plain", *words]
 
     def _compose(
-        self, remedy: str, *words: str, on_line: Callable[[str], None] | None = None
+        self,
+        remedy: str,
+        *words: str,
+        on_line: Callable[[str], None] | None = None,
+        limit_s: float | None = None,
     ) -> None:
         with self._command(*words, on_line=on_line) as running:
-            running.wait()
+            running.wait(limit_s)
         if running.code:
             raise OperatorError(_failed(running, remedy))
 

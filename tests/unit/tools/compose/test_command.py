@@ -67,6 +67,15 @@ def test_one_that_does_not_end_when_asked_to_is_killed(monkeypatch: pytest.Monke
     assert running.code == -9
 
 
+def test_who_waits_no_longer_than_a_limit_is_told_what_it_said_last() -> None:
+    running = started("echo on; exec sleep 60")
+
+    with pytest.raises(OperatorError, match=r"has not ended within 0 s(.|\n)*  on"):
+        running.wait(0.1)
+    running.__exit__(None, None, None)
+    assert running.has_ended()
+
+
 def test_a_signal_to_our_group_does_not_reach_it() -> None:
     with Command(shell("ps -o pgid= -p $$"), os.environ) as running:
         running.wait()

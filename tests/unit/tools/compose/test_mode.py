@@ -214,10 +214,42 @@ def test_containers_that_outlived_the_state_folder_are_taken_down(
     docker(tmp_path, version="echo 28.0.1", ps=":")
     assert [one.name for one in modes.left(mode.settings)] == ["native"]
 
-    # Who has a native stack up is not asked for an engine.
-    docker(tmp_path, version="echo 28.0.1", ps="exit 1")
+    # Nobody needs an answer of the engine to take down what is not in it.
+    docker(tmp_path, version="echo 28.0.1", ps="exit 1", volume="exit 1")
+    assert [one.name for one in modes.left(mode.settings)] == ["native"]
+    mode.forget()
+
     modes.record(mode.settings, NativeMode(mode.settings))
     assert [one.name for one in modes.left(mode.settings)] == ["native"]
+
+
+def test_who_has_lost_the_engine_of_a_stack_is_told_the_way_out(
+    mode: ComposeMode, tmp_path: Path
+) -> None:
+    docker(tmp_path, version="exit 1")
+    variables = layout.variables(mode.settings)
+    variables.parent.mkdir(parents=True)
+    variables.touch()
+
+    for command in (mode.stop, mode.forget):
+        with pytest.raises(OperatorError, match=f"gone for good, remove {mode.settings.state}"):
+            command()
+
+
+def test_a_stack_whose_stopping_was_interrupted_does_not_count_as_up(
+    mode: ComposeMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_mode: ComposeMode) -> bool:
+        raise KeyboardInterrupt
+
+    stack.claim(mode.settings)
+    modes.record(mode.settings, mode)
+    mode.settings.env_file.touch()
+    monkeypatch.setattr(ComposeMode, "stop", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        up.take_down(mode.settings)
+    assert not mode.settings.env_file.exists()
 
 
 def entry(folder: Path, service: str, **state: Any) -> None:
