@@ -225,6 +225,35 @@ def test_a_lost_event_is_looked_for_along_the_way() -> None:
     ]
 
 
+def stored_late(run: Run, since_us: int, late_us: int) -> None:
+    for one in run.observed.rows:
+        if one.stored_us >= since_us:
+            one.stored_us += late_us
+
+
+@pytest.mark.parametrize("is_cleared_after_the_load", [False, True])
+def test_a_recovery_that_the_load_did_not_see_is_as_long_as_it_was(
+    is_cleared_after_the_load: bool,
+) -> None:
+    run = Run()
+    at_us = START_US + (EVENTS - 20) * STEP_US
+    ended_us = START_US + EVENTS * STEP_US
+    cleared_us = ended_us + 1_000_000 if is_cleared_after_the_load else at_us
+    run.record.faults = [msgspec.structs.replace(FAULT, at_us=at_us, cleared_us=cleared_us)]
+
+    stored_late(run, at_us, 3_000_000)
+    assert run.found() == {}
+    stored_late(run, at_us, 5_000_000)
+    assert run.found().keys() == {"C8"}
+
+
+def test_without_a_fault_that_is_judged_there_is_no_recovery() -> None:
+    run = Run()
+    run.record.faults = [msgspec.structs.replace(FAULT, is_followed=True)]
+
+    assert judge(run.ledger, run.observed, run.record).recovery_s is None
+
+
 def test_of_faults_too_close_for_a_recovery_the_last_is_judged() -> None:
     run = Run()
     be_slow(run)

@@ -91,17 +91,19 @@ def _seen(ledger: Ledger, observed: Observed) -> list[tuple[int, int]]:
 
 
 def _recovery_s(ledger: Ledger, seen: list[tuple[int, int]], record: Record) -> float | None:
-    """The slowest recovery from any of the faults; past the end of the load if one never came."""
-    if not record.faults or not seen:
+    """The slowest recovery from any of the faults that are judged.
+
+    One that the load did not see to its end lasts until the last of what it sent is stored.
+    """
+    judged = [fault for fault in record.faults if not fault.is_followed]
+    if not judged or not seen:
         return None
     ended_us = max(entry.due_us for entry in ledger.entries.values())
+    rest_us = max(stored for _due, stored in seen)
     slowest = 0
-    for fault in record.faults:
-        if fault.is_followed or fault.cleared_us > ended_us:
-            continue
+    for fault in judged:
         took_us = times.recovered_us(seen, fault.cleared_us, ended_us)
-        never_us = ended_us - fault.cleared_us + times.BEHIND_US
-        slowest = max(slowest, never_us if took_us is None else took_us)
+        slowest = max(slowest, rest_us - fault.cleared_us if took_us is None else took_us)
     return slowest / 1e6
 
 
