@@ -3,6 +3,7 @@
 
 A consumer's fetch: when it was asked for and when it came, how soon there will be another, whether
 there will be, and records that it cannot read. A producer's record: when its batch left the buffer.
+A connection: that it is gone, also where uvloop says so in its own way.
 `tests/contract/test_hooks.py` fails if a new version has moved any of these.
 """
 
@@ -15,8 +16,10 @@ from functools import cache, wraps
 from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer.message_accumulator import MessageBatch
 
 from libs.clock import now_us
@@ -90,6 +93,7 @@ def install() -> None:
     FetchResult.getall = _handing_out(FetchResult.getall)
     fetcher.MemoryRecords = LenientRecords
     MessageBatch.drain_ready = _leaving(MessageBatch.drain_ready)
+    AIOKafkaConnection.send = _losing(AIOKafkaConnection.send)
 
 
 def _asking(original):
@@ -137,3 +141,23 @@ def _leaving(original):
         original(self)
 
     return drain_ready
+
+
+def _losing(original):
+    """Turn a write to a closed transport into what the client knows: a connection that is lost.
+
+    uvloop raises `RuntimeError` there, where asyncio's own loop says nothing. It would end the task
+    that keeps the client's metadata, for which whoever looks for a coordinator then waits for ever.
+    """
+
+    @wraps(original)
+    def send(self, *arguments, **others):
+        try:
+            return original(self, *arguments, **others)
+        except RuntimeError as error:
+            self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
+            raise KafkaConnectionError(
+                f"Connection at {self.host}:{self.port} broken: {error}"
+            ) from error
+
+    return send

@@ -7,8 +7,12 @@ import inspect
 from itertools import pairwise
 
 import pytest
+import uvloop
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer.message_accumulator import MessageBatch
+from aiokafka.protocol.metadata import MetadataRequest
 
 from libs.kafka import hooks
 from tests.contract.brokers import in_kafka, read
@@ -23,7 +27,35 @@ def test_what_the_hooks_hold_on_to_is_still_there() -> None:
     assert parameters(Fetcher._proc_fetch_request) == ["self", "assignment", "node_id", "request"]
     assert parameters(FetchResult.getall) == ["self", "max_records"]
     assert parameters(MessageBatch.drain_ready) == ["self"]
+    assert parameters(AIOKafkaConnection.send) == ["self", "request", "expect_response"]
     assert "_msg_futures" in inspect.unwrap(MessageBatch.append).__code__.co_names
+
+
+def test_a_transport_that_uvloop_has_closed_is_a_lost_connection() -> None:
+    hooks.install()
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        await writer.wait_closed()
+
+    async def write_to_a_closed_transport() -> None:
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            connection = AIOKafkaConnection(host, port)
+            connection._reader, writer = await asyncio.open_connection(host, port)
+            connection._writer = writer
+            connection._versions = {MetadataRequest.API_KEY: (0, 5)}
+            assert await connection._reader.read() == b""
+            writer.transport.abort()
+            # In place of the reader, which has not been told yet.
+            connection._read_task = asyncio.create_task(writer.wait_closed())
+            await connection._read_task
+
+            with pytest.raises(KafkaConnectionError, match="the handler is closed"):
+                connection.send(MetadataRequest([]))
+            assert not connection.connected()
+
+    uvloop.run(write_to_a_closed_transport())
 
 
 def test_the_hooks_are_wired_in_once() -> None:
