@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from bench.load.door import ACCEPTED, ANSWER_TIMEOUT_S
+from libs.clock import now_us
 from libs.errors import Unavailable
 from tools.load.client import Answer, Client
 
@@ -81,11 +81,6 @@ async def offer(client: Client, body: Body, pace: Pace, note: Callable[[Answered
         async for number, due_us in beats(pace):
             await room.acquire()
             tasks.create_task(ask(body(number, due_us), due_us))
-
-
-def now_us() -> int:
-    """Return the time as the rows of the database have it."""
-    return time.time_ns() // 1_000
 
 
 def _answered(due_us: int, answer: Answer) -> Answered:

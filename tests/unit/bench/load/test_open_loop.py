@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Callable
 
 from bench.load.door import ACCEPTED
-from bench.load.open_loop import UNANSWERED, Answered, Pace, beats, now_us, offer
+from bench.load.open_loop import UNANSWERED, Answered, Pace, beats, offer
+from libs.clock import now_us
 from tests.unit.bench.load.doors import ACCEPTED as YES, BUSY, door
 from tools.load.client import Client
 
